@@ -1,0 +1,1 @@
+"""The wire seen from inside: request, router, respond, guard. Nothing here knows an endpoint."""

@@ -1,0 +1,1 @@
+"""What can be sent: things that give pieces of a known length, or blocks without one."""

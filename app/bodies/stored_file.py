@@ -1,0 +1,25 @@
+"""A stored file as a body: one slice."""
+
+from collections.abc import AsyncIterator
+
+from app.bodies.base import FileSlice, Piece
+from app.storage.openfile import OpenFile
+
+
+class StoredFile:
+    """The content of an open file; the caller keeps the file open while this is used."""
+
+    __slots__ = ("file",)
+
+    def __init__(self, file: OpenFile) -> None:
+        self.file = file
+
+    def at_hand(self, start: int, stop: int) -> bytes | None:
+        data = self.file.read_cached(start, stop - start)
+        if data is None:
+            return None
+        self.file.check()
+        return data
+
+    async def pieces(self, start: int, stop: int) -> AsyncIterator[Piece]:
+        yield FileSlice(self.file, start, stop - start)

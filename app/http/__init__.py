@@ -1,0 +1,1 @@
+"""The rules of HTTP as pure functions: standard library only, no `await`, no disk, no clock."""

@@ -1,0 +1,36 @@
+"""Answers that are errors. An endpoint raises one, the guard sends it; its text is for clients to read."""
+
+import json
+from http import HTTPStatus
+from typing import Any
+
+from app.http.message import Header
+
+
+class HTTPError(Exception):
+    """An error answer: `{"detail": detail}` as JSON, with `headers` besides.
+
+    `detail` is any JSON value and defaults to the reason phrase, as in FastAPI.
+    """
+
+    def __init__(self, status: int, detail: Any = None, headers: tuple[Header, ...] = ()) -> None:
+        super().__init__(status, detail)
+        self.status = status
+        self.detail = HTTPStatus(status).phrase if detail is None else detail
+        self.headers = headers
+
+    def body(self) -> bytes:
+        """The content, compact and in UTF-8; a 304 or 204 has none (RFC 9110 §6.4.1)."""
+        if self.status in (204, 304):
+            return b""
+        return json.dumps({"detail": self.detail}, ensure_ascii=False, separators=(",", ":")).encode(
+            "utf-8", "backslashreplace"
+        )
+
+
+class RangeNotSatisfiable(HTTPError):
+    """No range asked for lies inside the representation of `size` bytes (RFC 9110 §15.5.17)."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__(416, headers=((b"content-range", b"bytes */%d" % size),))
+        self.size = size

@@ -1,0 +1,1 @@
+"""What belongs to uvicorn or nginx. The application never imports from here."""

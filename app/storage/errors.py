@@ -1,0 +1,25 @@
+"""What can go wrong with files and rows, in words of storage. Endpoints translate them to HTTP."""
+
+
+class StorageError(Exception):
+    """Anything below that a request may run into."""
+
+
+class NotFound(StorageError):
+    """There is no such regular file, directory or table."""
+
+
+class OutsideRoot(StorageError):
+    """The name leads out of its root, or would if it existed."""
+
+
+class Exhausted(StorageError):
+    """The machine has run out of descriptors or memory; trying again later may work."""
+
+
+class Unavailable(StorageError):
+    """The database cannot be reached now."""
+
+
+class FileChanged(StorageError):
+    """The file is no longer the one whose size and validators were announced."""

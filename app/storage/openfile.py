@@ -1,0 +1,102 @@
+"""One open file: one descriptor, one fstat, one owner. Every fact that is sent comes from that fstat."""
+
+import os
+import stat
+import threading
+from typing import Self
+
+from app.storage.errors import FileChanged, NotFound
+from app.storage.threads import in_thread
+
+READ_LIMIT = 1 << 20
+"""The most bytes that one read takes; more costs memory for each slow client and gains nothing."""
+
+_scratch = threading.local()
+
+
+class OpenFile:
+    """A regular file, open for reading; takes over the descriptor `fd` and closes it.
+
+    Raises `NotFound` when `fd` is not a regular file (a FIFO, a device, a directory).
+    """
+
+    __slots__ = ("fd", "stat")
+
+    def __init__(self, fd: int) -> None:
+        self.fd = fd
+        try:
+            self.stat = os.fstat(fd)
+            if not stat.S_ISREG(self.stat.st_mode):
+                raise NotFound
+        except BaseException:
+            os.close(fd)
+            raise
+
+    @property
+    def size(self) -> int:
+        """Length in bytes when the file was opened."""
+        return self.stat.st_size
+
+    def fileno(self) -> int:
+        return self.fd
+
+    def read_cached(self, offset: int, count: int) -> bytes | None:
+        """The bytes if the page cache has all of them, else None; never waits for the disk."""
+        if count > READ_LIMIT:
+            return None
+        buffer = _scratch_buffer()[:count]
+        try:
+            got = os.preadv(self.fd, (buffer,), offset, os.RWF_NOWAIT)
+        except OSError:  # EAGAIN: not cached. EOPNOTSUPP: the file system cannot tell.
+            return None
+        return bytes(buffer) if got == count else None
+
+    async def read(self, offset: int, count: int) -> bytes:
+        """Exactly `count` bytes, from a worker thread; `FileChanged` if the file has become shorter."""
+        return await in_thread(self._read, offset, count)
+
+    def _read(self, offset: int, count: int) -> bytes:
+        blocks = []
+        while count:
+            block = os.pread(self.fd, count, offset)
+            if not block:
+                raise FileChanged
+            blocks.append(block)
+            offset += len(block)
+            count -= len(block)
+        return b"".join(blocks)
+
+    def check(self) -> None:
+        """Raise `FileChanged` if the bytes may differ from those at the time of opening.
+
+        A file that only grew is taken for a log, whose first bytes stay. A change of ctime alone
+        is an edit with its mtime put back, unless the link count moved with it: then the file was
+        unlinked or replaced by rename, and our descriptor still has the old bytes.
+        """
+        now, then = os.fstat(self.fd), self.stat
+        if now.st_size > then.st_size:
+            return
+        if now.st_size < then.st_size or now.st_mtime_ns != then.st_mtime_ns:
+            raise FileChanged
+        if now.st_ctime_ns != then.st_ctime_ns and now.st_nlink == then.st_nlink:
+            raise FileChanged
+
+    def close(self) -> None:
+        """Give the descriptor back; a second call does nothing."""
+        if self.fd >= 0:
+            fd, self.fd = self.fd, -1
+            os.close(fd)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+
+def _scratch_buffer() -> memoryview:
+    try:
+        return _scratch.view  # type: ignore[no-any-return]
+    except AttributeError:
+        _scratch.view = memoryview(bytearray(READ_LIMIT))
+        return _scratch.view  # type: ignore[no-any-return]

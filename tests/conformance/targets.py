@@ -1,0 +1,384 @@
+"""What the cases are run against: an application in process, under each server, behind nginx. Each starts and ends itself."""
+
+import asyncio
+import importlib
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from pathlib import Path
+from typing import Any, Final, Protocol
+from urllib.parse import unquote
+
+from asgiref.testing import ApplicationCommunicator
+
+from tests.conformance.case import Request
+from tests.conformance.client import TIMEOUT, Answer, exchange
+
+PROJECT: Final = Path(__file__).resolve().parents[2]
+START_TIMEOUT: Final = 30.0
+"""Seconds in which a server must have begun to listen."""
+
+
+class Unavailable(Exception):
+    """The target cannot be set up here: that is no verdict on any rule."""
+
+
+class Target(Protocol):
+    """Something that answers exchanges."""
+
+    name: str
+
+    def exchange(self, requests: Sequence[Request]) -> list[Answer]: ...
+
+
+class Server:
+    """A server process that listens on `address`."""
+
+    def __init__(self, name: str, address: tuple[str, int], pid: int) -> None:
+        self.name = name
+        self.address = address
+        self.pid = pid
+
+    def exchange(self, requests: Sequence[Request]) -> list[Answer]:
+        return exchange(self.address, requests)
+
+
+def free_port() -> int:
+    """A port that was free a moment ago, for servers that cannot choose one and say so."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
+
+
+@contextmanager
+def process(
+    name: str, command: Sequence[str], log: Path, *, port: int | None = None, env: dict[str, str] | None = None
+) -> Iterator[Server]:
+    """Run `command` until the block ends. Its port is `port`, or the one that it prints as `http://127.0.0.1:PORT`.
+
+    Raises `Unavailable`, with the end of its log, if it does not come up.
+    """
+    with log.open("wb") as output:
+        running = subprocess.Popen(
+            command, cwd=PROJECT, env={**os.environ, "PYTHONUNBUFFERED": "1", **(env or {})}, stdout=output, stderr=output
+        )
+    try:
+        found = _wait_until_up(name, running, log, port)
+        yield Server(name, ("127.0.0.1", found), running.pid)
+    finally:
+        running.terminate()
+        try:
+            running.wait(10)
+        except subprocess.TimeoutExpired:
+            running.kill()
+            running.wait()
+
+
+def _wait_until_up(name: str, running: "subprocess.Popen[bytes]", log: Path, port: int | None) -> int:
+    deadline = time.monotonic() + START_TIMEOUT
+    while time.monotonic() < deadline and running.poll() is None:
+        if port is None and (said := re.search(r"http://127\.0\.0\.1:([0-9]+)", log.read_text(errors="replace"))):
+            port = int(said[1])
+        if port:
+            try:
+                socket.create_connection(("127.0.0.1", port), 1).close()
+            except OSError:
+                pass
+            else:
+                return port
+        time.sleep(0.02)  # no event tells that another process listens
+    raise Unavailable(f"{name} did not come up: {log.read_text(errors='replace')[-2000:]}")
+
+
+class InProcess:
+    """An ASGI application called directly, by way of asgiref's communicator, on an event loop of its own.
+
+    With `zerocopy`, `http.response.zerocopysend` is offered, as our server does.
+    """
+
+    def __init__(self, app: Any, *, zerocopy: bool = False) -> None:
+        self.name = "in-process-zerocopy" if zerocopy else "in-process"
+        self._app = app
+        self._extensions: dict[str, dict[str, object]] = {"http.response.zerocopysend": {}} if zerocopy else {}
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name=self.name)
+        self._state: dict[str, Any] = {}
+
+    def __enter__(self) -> "InProcess":
+        self._thread.start()
+        self._run(self._startup())
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        try:
+            self._run(self._shutdown())
+        finally:
+            self._run(self._loop.shutdown_default_executor())
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join()
+            self._loop.close()
+
+    def _run(self, coroutine: Any) -> Any:
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(TIMEOUT)
+
+    async def _startup(self) -> None:
+        scope = {"type": "lifespan", "asgi": {"version": "3.0", "spec_version": "2.3"}, "state": self._state}
+        self._lifespan = ApplicationCommunicator(self._app, scope)
+        await self._lifespan.send_input({"type": "lifespan.startup"})
+        message = await self._lifespan.receive_output(TIMEOUT)
+        if message["type"] != "lifespan.startup.complete":
+            raise Unavailable(f"start-up failed: {message}")
+
+    async def _shutdown(self) -> None:
+        await self._lifespan.send_input({"type": "lifespan.shutdown"})
+        await self._lifespan.receive_output(TIMEOUT)
+        await self._lifespan.wait()
+
+    def exchange(self, requests: Sequence[Request]) -> list[Answer]:
+        return [self._run(self._answer(request)) for request in requests]
+
+    async def _answer(self, request: Request) -> Answer:
+        communicator = ApplicationCommunicator(self._app, self._scope(request))
+        await communicator.send_input({"type": "http.request", "body": request.body, "more_body": False})
+        try:
+            start = await communicator.receive_output(TIMEOUT)
+            body, more = b"", True
+            while more:
+                message = await communicator.receive_output(TIMEOUT)
+                body += _content(message)
+                more = message.get("more_body", False)
+            await communicator.wait()
+        except Exception as error:
+            return Answer(0, faults=(f"raised {error!r}",))
+        headers = tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in start["headers"])
+        return _finish(request, start["status"], headers, body)
+
+    def _scope(self, request: Request) -> dict[str, Any]:
+        """The scope that uvicorn would make of `request`."""
+        raw_path, _, query = request.target.partition(b"?")
+        headers = [(name.lower().encode(), value.encode("latin-1")) for name, value in request.headers]
+        if not any(name == b"host" for name, _ in headers):
+            headers.insert(0, (b"host", b"testserver"))
+        return {
+            "type": "http",
+            "asgi": {"version": "3.0", "spec_version": "2.3"},
+            "http_version": request.version,
+            "method": request.method,
+            "scheme": "http",
+            "path": unquote(raw_path.decode("ascii")),
+            "raw_path": raw_path,
+            "query_string": query,
+            "root_path": "",
+            "headers": headers,
+            "client": ("127.0.0.1", 40000),
+            "server": ("127.0.0.1", 80),
+            "state": dict(self._state),
+            "extensions": dict(self._extensions),
+        }
+
+
+def _content(message: dict[str, Any]) -> bytes:
+    if message["type"] != "http.response.zerocopysend":
+        body: bytes = message.get("body", b"")
+        return body
+    offset, count = message["offset"], message["count"]
+    sent = os.pread(message["file"] if isinstance(message["file"], int) else message["file"].fileno(), count, offset)
+    if len(sent) != count:
+        raise EOFError(f"the file has {len(sent)} of {count} bytes")
+    return sent
+
+
+def _finish(request: Request, status: int, headers: tuple[tuple[str, str], ...], body: bytes) -> Answer:
+    """The answer as a correct server would put it on the wire, with what is wrong about it."""
+    faults = [f"field name {name!r} is not lower-case" for name, _ in headers if name != name.lower()]
+    faults += [f"unprintable {name}" for name, value in headers if not (value.isascii() and value.isprintable())]
+    lengths = [value for name, value in headers if name == "content-length"]
+    if len(lengths) > 1:
+        faults.append(f"Content-Length {lengths}")
+    if request.method == "HEAD" or status in (204, 304):
+        body = b""
+    elif lengths and int(lengths[0]) != len(body):
+        faults.append(f"Content-Length {lengths[0]}, content of {len(body)} bytes")
+    return Answer(status, headers, body, "asgi", faults=tuple(faults))
+
+
+class Subject(Protocol):
+    """An application that the targets can run: ours, or the reference."""
+
+    spec: str
+    """Where servers find it, as `module:attribute`."""
+
+    def create(self, data_dir: Path) -> Any: ...
+
+    def serve_command(self, data_dir: Path) -> list[str] | None: ...
+
+
+class Reference:
+    """FastAPI's eleven endpoints."""
+
+    spec = "tests.conformance.reference:app"
+
+    def create(self, data_dir: Path) -> Any:
+        return importlib.import_module("tests.conformance.reference").create_app(data_dir)
+
+    def serve_command(self, data_dir: Path) -> list[str] | None:
+        return None
+
+
+class Service:
+    """The service itself."""
+
+    spec = "app.main:app"
+
+    def create(self, data_dir: Path) -> Any:
+        try:
+            main = importlib.import_module("app.main")
+            settings = importlib.import_module("app.settings")
+        except ModuleNotFoundError as error:
+            raise Unavailable(f"no {error.name} yet") from None
+        return main.create_app(settings.Settings(data_dir=data_dir))
+
+    def serve_command(self, data_dir: Path) -> list[str] | None:
+        return [sys.executable, "-m", "app", "serve", str(data_dir), "--port", "0"]
+
+
+def _env(data_dir: Path) -> dict[str, str]:
+    return {"APP_DATA_DIR": str(data_dir)}
+
+
+@contextmanager
+def in_process(subject: Subject, data_dir: Path, work: Path) -> Iterator[Target]:
+    with InProcess(subject.create(data_dir)) as target:
+        yield target
+
+
+@contextmanager
+def in_process_zerocopy(subject: Subject, data_dir: Path, work: Path) -> Iterator[Target]:
+    with InProcess(subject.create(data_dir), zerocopy=True) as target:
+        yield target
+
+
+@contextmanager
+def serve(subject: Subject, data_dir: Path, work: Path) -> Iterator[Server]:
+    """`python -m app serve`: uvicorn with our protocol class."""
+    command = subject.serve_command(data_dir)
+    if command is None:
+        raise Unavailable("only the service has a server of its own")
+    with process("serve", command, work / "serve.log") as server:
+        yield server
+
+
+@contextmanager
+def uvicorn(subject: Subject, data_dir: Path, work: Path, *options: str) -> Iterator[Server]:
+    command = [sys.executable, "-m", "uvicorn", subject.spec, "--port", "0", "--no-access-log", *options]
+    with process("uvicorn", command, work / "uvicorn.log", env=_env(data_dir)) as server:
+        yield server
+
+
+@contextmanager
+def hypercorn(subject: Subject, data_dir: Path, work: Path) -> Iterator[Server]:
+    command = [sys.executable, "-m", "hypercorn", subject.spec, "--bind", "127.0.0.1:0"]
+    with process("hypercorn", command, work / "hypercorn.log", env=_env(data_dir)) as server:
+        yield server
+
+
+@contextmanager
+def granian(subject: Subject, data_dir: Path, work: Path) -> Iterator[Server]:
+    port = free_port()
+    command = [sys.executable, "-m", "granian", "--interface", "asgi", "--port", str(port), subject.spec]
+    with process("granian", command, work / "granian.log", port=port, env=_env(data_dir)) as server:
+        yield server
+
+
+NGINX_CONFIG: Final = """\
+daemon off;
+master_process off;
+pid {work}/nginx.pid;
+error_log {work}/nginx-error.log warn;
+events {{}}
+http {{
+    access_log off;
+    client_body_temp_path {work}/nginx-body;
+    proxy_temp_path {work}/nginx-proxy;
+    fastcgi_temp_path {work}/nginx-fastcgi;
+    uwsgi_temp_path {work}/nginx-uwsgi;
+    scgi_temp_path {work}/nginx-scgi;
+    merge_slashes off;
+    server {{
+        listen 127.0.0.1:{port};
+        location / {{
+            proxy_pass http://127.0.0.1:{upstream};
+            proxy_http_version 1.1;
+            proxy_set_header Connection "";
+            proxy_set_header Host $http_host;
+        }}
+    }}
+}}
+"""
+
+
+@contextmanager
+def nginx(subject: Subject, data_dir: Path, work: Path) -> Iterator[Server]:
+    """nginx as a plain proxy, with no advice from us; before our server, or before uvicorn for the reference."""
+    if (binary := shutil.which("nginx")) is None:
+        raise Unavailable("nginx is not installed")
+    upstream = serve if subject.serve_command(data_dir) else uvicorn
+    behind = work / "behind-nginx"
+    behind.mkdir()
+    with upstream(subject, data_dir, behind) as app:
+        port = free_port()
+        config = work / "nginx.conf"
+        config.write_text(NGINX_CONFIG.format(work=work, port=port, upstream=app.address[1]))
+        with process("nginx", [binary, "-c", str(config)], work / "nginx.log", port=port) as server:
+            yield server
+
+
+Factory = Callable[[Subject, Path, Path], AbstractContextManager[Target]]
+
+TARGETS: Final[dict[str, Factory]] = {
+    "in-process": in_process,
+    "in-process-zerocopy": in_process_zerocopy,
+    "serve": serve,
+    "uvicorn": uvicorn,
+    "hypercorn": hypercorn,
+    "granian": granian,
+    "nginx": nginx,
+}
+"""By name. Each takes what to run, the data directory, and an empty directory for its own files."""
+
+
+class Fleet:
+    """The targets of one subject over one data directory, each started when first asked for."""
+
+    def __init__(self, subject: Subject, data_dir: Path, work: Path) -> None:
+        self._subject, self._data_dir, self._work = subject, data_dir, work
+        self._stack = ExitStack()
+        self._started: dict[str, Target | Unavailable] = {}
+
+    def __enter__(self) -> "Fleet":
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._stack.close()
+
+    def __getitem__(self, name: str) -> Target:
+        """The target `name`, running; raises `Unavailable`, again and again, if it cannot be."""
+        if name not in self._started:
+            work = self._work / name
+            work.mkdir(parents=True)
+            try:
+                factory = TARGETS[name]
+                self._started[name] = self._stack.enter_context(factory(self._subject, self._data_dir, work))
+            except Unavailable as error:
+                self._started[name] = error
+        target = self._started[name]
+        if isinstance(target, Unavailable):
+            raise target
+        return target

@@ -24,13 +24,10 @@ class OpenFile:
 
     def __init__(self, fd: int) -> None:
         self.fd = fd
-        try:
-            self.stat = os.fstat(fd)
-            if not stat.S_ISREG(self.stat.st_mode):
-                raise NotFound
-        except BaseException:
-            os.close(fd)
-            raise
+        self.stat = os.fstat(fd)
+        if not stat.S_ISREG(self.stat.st_mode):
+            self.close()
+            raise NotFound
 
     @property
     def size(self) -> int:
@@ -47,7 +44,7 @@ class OpenFile:
         buffer = _scratch_buffer()[:count]
         try:
             got = os.preadv(self.fd, (buffer,), offset, os.RWF_NOWAIT)
-        except OSError:  # EAGAIN: not cached. EOPNOTSUPP: the file system cannot tell.
+        except OSError:  # EAGAIN: not cached. EOPNOTSUPP: the file system cannot tell. Else `read` will say it.
             return None
         return bytes(buffer) if got == count else None
 
@@ -86,6 +83,10 @@ class OpenFile:
         if self.fd >= 0:
             fd, self.fd = self.fd, -1
             os.close(fd)
+
+    # A worker thread may open a file for a request that was cancelled meanwhile: nobody else owns it then.
+    def __del__(self) -> None:
+        self.close()
 
     def __enter__(self) -> Self:
         return self

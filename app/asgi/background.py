@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable
+from functools import partial
 from typing import Any, ParamSpec
 
 from app.storage.threads import in_thread
@@ -17,15 +18,16 @@ class BackgroundTasks:
     """
 
     def __init__(self) -> None:
-        self._calls: list[Callable[[], Any]] = []
+        self._calls: list[tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]] = []
 
     def add(self, function: Callable[P, Any], *args: P.args, **kwargs: P.kwargs) -> None:
         """Remember to call `function` with these arguments."""
-        self._calls.append(lambda: function(*args, **kwargs))
+        self._calls.append((function, args, kwargs))
 
     async def run(self) -> None:
         """Make the calls."""
-        for call in self._calls:
-            result = await in_thread(call)
-            if inspect.isawaitable(result):
-                await result
+        for function, args, kwargs in self._calls:
+            if inspect.iscoroutinefunction(function):
+                await function(*args, **kwargs)
+            else:
+                await in_thread(partial(function, *args, **kwargs))

@@ -19,5 +19,5 @@ async def lifespan(resources: Resources, scope: Scope, receive: Receive, send: S
             stage = "shutdown"
     except Exception as error:
         await send({"type": f"lifespan.{stage}.failed", "message": str(error)})
-        raise
+        return
     await send({"type": "lifespan.shutdown.complete"})

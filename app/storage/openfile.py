@@ -50,9 +50,10 @@ class OpenFile:
 
     async def read(self, offset: int, count: int) -> bytes:
         """Exactly `count` bytes, from a worker thread; `FileChanged` if the file has become shorter."""
-        return await in_thread(self._read, offset, count)
+        return await in_thread(self.read_now, offset, count)
 
-    def _read(self, offset: int, count: int) -> bytes:
+    def read_now(self, offset: int, count: int) -> bytes:
+        """The same at once: for worker threads."""
         blocks = []
         while count:
             block = os.pread(self.fd, count, offset)
@@ -77,6 +78,12 @@ class OpenFile:
             raise FileChanged
         if now.st_ctime_ns != then.st_ctime_ns and now.st_nlink == then.st_nlink:
             raise FileChanged
+
+    def duplicate(self) -> "OpenFile":
+        """The same open file with the same facts, for an owner that outlives this one."""
+        twin = object.__new__(OpenFile)
+        twin.fd, twin.stat = os.dup(self.fd), self.stat
+        return twin
 
     def close(self) -> None:
         """Give the descriptor back; a second call does nothing."""

@@ -1,8 +1,8 @@
 """`/reports/{report_id}`: reports that are kept, private to who asks and fresh for an hour."""
 
 from app.asgi.request import Request
-from app.endpoints.delivery import NOSNIFF
 from app.endpoints.stored import Styled
+from app.http.media_types import NOSNIFF
 from app.http.disposition import content_disposition, header_value
 
 MISSING = "Report not found"

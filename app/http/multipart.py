@@ -39,6 +39,4 @@ def frame(parts: Sequence[ByteRange], size: int, part_type: bytes, boundary: byt
 
 def length(segments: Sequence[Segment]) -> int:
     """The bytes that segments make together."""
-    return sum(
-        segment.stop - segment.start if isinstance(segment, ByteRange) else len(segment) for segment in segments
-    )
+    return sum(segment.stop - segment.start if isinstance(segment, ByteRange) else len(segment) for segment in segments)

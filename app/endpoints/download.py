@@ -4,8 +4,8 @@ from functools import lru_cache
 
 from app.asgi.request import Request
 from app.endpoints.stored import Styled
-from app.http.media_types import NOSNIFF
 from app.http.disposition import content_disposition
+from app.http.media_types import NOSNIFF
 
 MISSING = "File not found"
 

@@ -25,6 +25,4 @@ def preview(request: Request) -> Styled:
 
 def _shown(filename: str, content_type: bytes, kind: Kind) -> Styled:
     protection = media_types.inline_fields(content_type) if kind == "inline" else (media_types.NOSNIFF,)
-    return Styled(
-        filename, content_type, ((b"content-disposition", content_disposition(kind, filename)), *protection)
-    )
+    return Styled(filename, content_type, ((b"content-disposition", content_disposition(kind, filename)), *protection))

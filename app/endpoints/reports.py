@@ -2,8 +2,8 @@
 
 from app.asgi.request import Request
 from app.endpoints.stored import Styled
-from app.http.media_types import NOSNIFF
 from app.http.disposition import content_disposition, header_value
+from app.http.media_types import NOSNIFF
 
 MISSING = "Report not found"
 

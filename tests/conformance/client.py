@@ -241,3 +241,37 @@ def exchange(address: tuple[str, int], requests: Sequence[Request], *, host: str
                 last.status, last.headers, last.body, last.framing, last.interim, last.closed, stray, last.faults
             )
     return answers
+
+
+class Session:
+    """Requests one after another on a connection that is kept as long as the server keeps it."""
+
+    def __init__(self, address: tuple[str, int]) -> None:
+        self._address = address
+        self._connection: Connection | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        if self._connection is not None:
+            self._connection.close()
+
+    def ask(self, request: Request) -> Answer:
+        """The answer; a connection that the server had closed meanwhile is opened again once."""
+        message = serialize(request, f"{self._address[0]}:{self._address[1]}")
+        fresh = self._connection is None
+        connection = self._connection or Connection(self._address)
+        self._connection = connection
+        try:
+            connection.send(message)
+        except ConnectionError:
+            if fresh:
+                raise
+        answer = connection.read_answer(request.method)
+        if answer.closed or not answer.status:
+            connection.close()
+            self._connection = None
+            if not answer.status and not fresh:
+                return self.ask(request)
+        return answer

@@ -1,0 +1,36 @@
+"""The rows of the specification that the cases stand for, by letter and number, each with its subject."""
+
+from typing import Final
+
+ROWS: Final[dict[str, str]] = {
+    "K1": "/download/{filename}", "K2": "/download/large/{filename}", "K3": "/download/async/{filename}",
+    "K4": "/reports/{report_id}", "K5": "/reports/generate/{report_id}", "K6": "/export/users", "K7": "/export/data",
+    "K8": "/download/bundle/{bundle_id}", "K9": "/file/{filename}", "K10": "/preview/{filename}", "K11": "/video/{filename}",
+    "A1": "percent-decoding", "A2": "escaped slashes", "A3": "one segment", "A4": "case and slashes", "A5": "trailing slashes",
+    "A6": "form of Location", "A7": "Location and percent signs", "A8": "newline after a literal", "A9": "names that are also literals",
+    "A10": "unknown paths", "A11": "unknown parameters",
+    "B1": "HEAD", "B2": "other methods", "B3": "Allow", "B4": "order of decisions", "B5": "HEAD off the routes",
+    "B6": "unknown methods", "B7": "no 5xx", "B8": "error bodies", "B9": "OPTIONS",
+    "C1": "booleans", "C2": "422", "C3": "empty value", "C4": "repeated value", "C5": "keys and decoding", "C6": "order and other routes",
+    "D1": "dot-dot", "D2": "dot and directories", "D3": "links outside", "D4": "links inside", "D5": "NUL", "D6": "long names",
+    "D7": "link loops", "D8": "dangling links", "D9": "FIFO, socket, device", "D10": "backslash and colon", "D11": "check and open are one",
+    "E1": "Content-Length", "E2": "types", "E3": "Accept-Ranges", "E4": "Last-Modified", "E5": "ETag", "E6": "time in the future",
+    "E7": "compressed names", "E8": "protecting fields", "E9": "Cache-Control", "E10": "X-Report-ID", "E11": "video disposition",
+    "E12": "content coding",
+    "F1": "plain names", "F2": "other names", "F3": "injection", "F4": "control characters", "F5": "fallback",
+    "G1": "a-b", "G2": "a- and -n", "G3": "beyond the end", "G4": "leading zeros", "G5": "unsatisfiable", "G7": "malformed",
+    "G8": "reversed", "G9": "other units", "G10": "partly unsatisfiable", "G11": "signs and underscores", "G12": "list syntax",
+    "G13": "case of the unit", "G14": "spaces", "G15": "valid and invalid", "G16": "many", "G17": "too many", "G18": "overlaps",
+    "G19": "empty file", "G20": "HEAD", "G21": "two fields", "G22": "on errors", "G23": "streamed routes", "G24": "long numbers",
+    "H1": "framing", "H2": "part fields", "H3": "length", "H4": "order and joining", "H5": "one part",
+    "I1": "If-Range holds", "I2": "If-Range fails", "I3": "If-Range dates", "I5": "If-Range alone", "I6": "If-None-Match",
+    "I7": "If-Modified-Since", "I8": "If-Match", "I9": "If-Unmodified-Since", "I10": "order", "I11": "304", "I12": "conditions on errors",
+    "I13": "streamed routes",
+    "J1": "chunked or sized", "J2": "file shortened", "J3": "file grown", "J4": "client gone", "J5": "background order",
+    "J6": "background and errors", "J7": "background and hang-ups", "J8": "nothing left", "J9": "failure before the first byte",
+    "J10": "blocks and zero-copy", "J11": "field values",
+    "L1": "schema", "L2": "docs", "L3": "schema under a prefix",
+    "M1": "lifespan", "M2": "SIGTERM", "M3": "mounted", "M4": "root path", "M5": "root path as a string prefix", "M6": "proxy fields",
+    "N1": "framing", "N2": "keep-alive", "N3": "pipelining", "N4": "HTTP/1.0", "N5": "Expect", "N6": "GET with content",
+    "N7": "limits and damaged messages", "N8": "trailing spaces", "N9": "Date and Server",
+}  # fmt: skip

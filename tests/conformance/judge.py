@@ -104,7 +104,8 @@ def leads(location: str, request: Request) -> Leads:
     """Where a Location leads from `request`; no fragment, and nothing but URI characters (RFC 3986 §2)."""
     if re.search(r"[^!$&'()*+,;=:@/?%\[\]~.0-9A-Za-z_-]", location) or re.search(r"%(?![0-9A-Fa-f]{2})", location):
         raise Malformed("not a URI reference")
-    split = urlsplit(urljoin("http://host" + request.target.decode("latin-1"), location))
+    # A path that is there already is left as it is: to remove its dot segments would be the client's affair.
+    split = urlsplit(location if location.startswith("/") else urljoin(f"http://host{request.target.decode()}", location))
     return Leads(unquote_to_bytes(split.path), split.query.encode())
 
 

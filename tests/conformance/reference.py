@@ -1,6 +1,6 @@
 """FastAPI beside us: the eleven endpoints on FastAPI, written carefully. What it answers is what `fastapi` cases demand.
 
-Serves the directory in `APP_DATA_DIR`: `uvicorn tests.conformance.reference:app`.
+`reference_app` is this for servers.
 """
 
 import csv
@@ -226,10 +226,3 @@ def create_app(data_dir: Path) -> FastAPI:
         return FileResponse(locate(videos, filename, "Video not found"), media_type="video/mp4")
 
     return app
-
-
-def __getattr__(name: str) -> FastAPI:
-    # `app` is made when it is asked for, so that importing this module needs no data directory.
-    if name == "app":
-        return create_app(Path(os.environ["APP_DATA_DIR"]))
-    raise AttributeError(name)

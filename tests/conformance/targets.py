@@ -223,7 +223,7 @@ class Subject(Protocol):
 class Reference:
     """FastAPI's eleven endpoints."""
 
-    spec = "tests.conformance.reference:app"
+    spec = "tests.conformance.reference_app:app"
 
     def create(self, data_dir: Path) -> Any:
         return importlib.import_module("tests.conformance.reference").create_app(data_dir)

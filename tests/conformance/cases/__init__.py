@@ -7,6 +7,7 @@ from tests.conformance.case import Case
 from tests.conformance.cases import (
     conditionals,
     containment,
+    documents,
     endpoints,
     fields,
     methods,
@@ -14,9 +15,10 @@ from tests.conformance.cases import (
     parameters,
     ranges,
     routing,
+    wire,
 )
 
-TOPICS: Final = (endpoints, routing, methods, parameters, containment, fields, ranges, multipart, conditionals)
+TOPICS: Final = (endpoints, routing, methods, parameters, containment, fields, ranges, multipart, conditionals, documents, wire)
 
 CASES: Final[tuple[Case, ...]] = tuple(case for topic in TOPICS for case in topic.CASES)
 

@@ -118,6 +118,7 @@ INNER = {
     "notes.txt.gz": r"application/(gzip|x-gzip|octet-stream)",
     "pic.svgz": r"application/(gzip|x-gzip|octet-stream)",
     "data:,x.png": r"image/png",
+    "colon:.txt": r"text/plain; charset=utf-8",
 }
 PREVIEWED = {
     "doc.pdf": "application/pdf", "DOC.PDF": "application/pdf", "picture.png": "image/png", "photo.jpg": "image/jpeg",
@@ -199,7 +200,7 @@ DISPOSITIONS = [
     ),
     *(
         choice(
-            f"disposition-injection-{position}", "F3 E10", "no name can add a field, nor a parameter",
+            f"disposition-injection-{position}", "F3 E10 J11", "no name can add a field, nor a parameter",
             get(f"/reports/generate/{_q(id_)}"),
             want(200, x_evil=None, set_cookie=None, content_disposition=re.compile(r"""attachment; filename(="[^"\\]*"|\*=(UTF|utf)-8''[^;"]*)(; filename\*=(UTF|utf)-8''[^;"]*)?""")),
         )

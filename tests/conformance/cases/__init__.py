@@ -13,12 +13,14 @@ from tests.conformance.cases import (
     methods,
     multipart,
     parameters,
+    peers_go,
+    peers_nginx,
     ranges,
     routing,
     wire,
 )
 
-TOPICS: Final = (endpoints, routing, methods, parameters, containment, fields, ranges, multipart, conditionals, documents, wire)
+TOPICS: Final = (endpoints, routing, methods, parameters, containment, fields, ranges, multipart, conditionals, documents, wire, peers_go, peers_nginx)
 
 CASES: Final[tuple[Case, ...]] = tuple(case for topic in TOPICS for case in topic.CASES)
 

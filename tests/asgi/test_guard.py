@@ -10,7 +10,7 @@ import pytest
 
 from app.asgi.errors import BrokenTransfer, Disconnected
 from app.asgi.guard import Guard
-from app.asgi.types import ASGIApp, Receive, Scope, Send
+from app.asgi.types import ASGIApp, Message, Receive, Scope, Send
 from app.http.errors import HTTPError, RangeNotSatisfiable
 from app.storage.errors import Exhausted, FileChanged, NotFound, OutsideRoot, Unavailable
 from tests.support.asgi import Recorder, exchange, http_scope
@@ -20,7 +20,10 @@ def raising(error: Exception, *, after: int = 0) -> ASGIApp:
     """An application that raises when it has sent `after` events."""
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        events = [{"type": "http.response.start", "status": 200, "headers": []}, {"type": "http.response.body"}]
+        events: list[Message] = [
+            {"type": "http.response.start", "status": 200, "headers": []},
+            {"type": "http.response.body"},
+        ]
         for event in events[:after]:
             await send(event)
         raise error

@@ -46,7 +46,7 @@ class RangeNotSatisfiable(HTTPError):
     """No range asked for lies inside the representation of `size` bytes (RFC 9110 §15.5.17)."""
 
     def __init__(self, size: int) -> None:
-        super().__init__(416, headers=((b"content-range", b"bytes */%d" % size),))
+        super().__init__(416, "Range Not Satisfiable", ((b"content-range", b"bytes */%d" % size),))
         self.size = size
 
 

@@ -16,7 +16,7 @@ class HTTPError(Exception):
     def __init__(self, status: int, detail: Any = None, headers: tuple[Header, ...] = ()) -> None:
         super().__init__(status, detail)
         self.status = status
-        self.detail = HTTPStatus(status).phrase if detail is None else detail
+        self.detail: Any = HTTPStatus(status).phrase if detail is None else detail
         self.headers = headers
 
     def body(self) -> bytes:

@@ -16,7 +16,7 @@ class HTTPError(Exception):
     def __init__(self, status: int, detail: Any = None, headers: tuple[Header, ...] = ()) -> None:
         super().__init__(status, detail)
         self.status = status
-        self.detail = HTTPStatus(status).phrase if detail is None else detail
+        self.detail: Any = HTTPStatus(status).phrase if detail is None else detail
         self.headers = headers
 
     def body(self) -> bytes:
@@ -44,7 +44,7 @@ class RangeNotSatisfiable(HTTPError):
     """No range asked for lies inside the representation of `size` bytes (RFC 9110 §15.5.17)."""
 
     def __init__(self, size: int) -> None:
-        super().__init__(416, headers=((b"content-range", b"bytes */%d" % size),))
+        super().__init__(416, "Range Not Satisfiable", ((b"content-range", b"bytes */%d" % size),))
         self.size = size
 
 

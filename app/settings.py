@@ -100,12 +100,17 @@ class Settings:
                 object.__setattr__(self, each.name, each.metadata["derive"](self))
 
     @classmethod
-    def load(cls, flags: Mapping[str, object], environ: Mapping[str, str], config: Path | None = None) -> Self:
-        """Settings from flags (by field name, absent when not given), environment and TOML file.
+    def load(
+        cls,
+        flags: Mapping[str, object] | None = None,
+        environ: Mapping[str, str] | None = None,
+        config: Path | None = None,
+    ) -> Self:
+        """Settings from flags (by field name, absent when not given), the environment and a TOML file.
 
-        Raises `SettingsError`.
+        Without `environ` this process's is read. Raises `SettingsError`.
         """
-        return cls.of(gather(flags, environ, config))
+        return cls.of(gather(flags or {}, os.environ if environ is None else environ, config))
 
     @classmethod
     def of(cls, gathered: "Mapping[str, Given]") -> Self:

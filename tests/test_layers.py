@@ -8,7 +8,7 @@ import pytest
 APP = Path(__file__).parent.parent / "app"
 
 ORDER = ("http", "storage", "bodies", "asgi", "endpoints", "routes", "main", "server")
-BESIDE = {"settings": (), "demo": (), "__main__": ("settings", "demo", "server")}
+BESIDE = {"kinds": (), "settings": ("kinds",), "demo": (), "__main__": ("settings", "demo", "server")}
 """Modules beside the line of rooms, and what they may import; `main` and `server` may import settings."""
 
 MODULES = sorted(APP.rglob("*.py"))

@@ -3,7 +3,7 @@
 import math
 import signal
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from importlib.util import find_spec
@@ -13,9 +13,10 @@ import uvicorn
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 
-from app.asgi.types import ASGIApp
 from app.server import listen
 from app.settings import Settings
+
+ASGIApp = Callable[..., Awaitable[None]]
 
 Announce = Callable[[str], None]
 """Called once with the URL, as soon as connections are served."""

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from app import demo
+from app.server.checks import StartError, check
 from app.settings import CONFIG, TABLE, Settings, SettingsError, as_toml, gather, nearest
 
 PROGRAM = "asgi-downloads"
@@ -38,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if unknown:
             raise UsageError(_unknown(unknown[0], args.flags))
         code: int = args.run(args)
-    except _expected() as error:
+    except (UsageError, SettingsError, StartError, demo.DemoError) as error:
         _say(str(error))
         return 2
     except KeyboardInterrupt:
@@ -93,8 +94,7 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
 
 
 def _serve(args: argparse.Namespace) -> int:
-    from app.server.checks import check
-    from app.server.run import run
+    from app.server.run import run  # and with it uvicorn
 
     flags = _flags(args)
     gathered = gather(flags, os.environ, args.config)
@@ -153,13 +153,6 @@ def _unknown(argument: str, flags: Sequence[str]) -> str:
     if not argument.startswith("--"):
         return f"{argument!r}: one argument too many"
     return f"{argument}: no such flag; the nearest is {nearest(argument.partition('=')[0], flags)}"
-
-
-def _expected() -> tuple[type[Exception], ...]:
-    """Errors that are told in a line. `StartError` is looked up only now, since uvicorn comes with it."""
-    from app.server.checks import StartError
-
-    return UsageError, SettingsError, demo.DemoError, StartError
 
 
 def _say(message: str) -> None:

@@ -64,7 +64,7 @@ def write_demo(directory: Path, users: int = 1000) -> None:
     Raises `DemoError`; then `directory` is as it was.
     """
     if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
-        raise DemoError(f"{directory} is there already and not empty; nothing was written")
+        raise DemoError(f"{str(directory)!r} is there already and not empty; nothing was written")
     try:
         directory.parent.mkdir(parents=True, exist_ok=True)
         made = Path(tempfile.mkdtemp(prefix=f".{directory.name}-", dir=directory.parent))
@@ -74,7 +74,7 @@ def write_demo(directory: Path, users: int = 1000) -> None:
         finally:
             shutil.rmtree(made, ignore_errors=True)
     except OSError as error:
-        raise DemoError(f"{directory} cannot be made: {error.strerror}") from error
+        raise DemoError(f"{str(directory)!r} cannot be made: {error.strerror}") from error
 
 
 def is_demo(directory: Path) -> bool:

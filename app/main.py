@@ -1,5 +1,6 @@
 """The composition root: settings in, one ASGI application out."""
 
+import os
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
@@ -40,7 +41,7 @@ class Application:
 
 def create_app(settings: Settings | None = None) -> Application:
     """The application for these settings, or for those of the environment; raises `SettingsError`."""
-    return Application(settings or Settings.load())
+    return Application(settings or Settings.load({}, os.environ))
 
 
 app = create_app()

@@ -17,8 +17,6 @@ from app.storage.openfile import OpenFile
 DATE_LAG = 2
 """Seconds by which the Date of a server that is not ours may be behind, as it keeps one for a while."""
 
-NOSNIFF: Header = (b"x-content-type-options", b"nosniff")
-
 
 @dataclass(frozen=True, slots=True)
 class Delivery:

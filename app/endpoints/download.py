@@ -3,9 +3,9 @@
 from functools import lru_cache
 
 from app.asgi.request import Request
-from app.endpoints.delivery import NOSNIFF
 from app.endpoints.stored import Styled
 from app.http.disposition import content_disposition
+from app.http.media_types import NOSNIFF
 
 MISSING = "File not found"
 

@@ -26,9 +26,30 @@ class HTTPError(Exception):
         )
 
 
+class MalformedRange(HTTPError):
+    """The Range field breaks its grammar; RFC 9110 §14.2 leaves it to us to ignore or to refuse it."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(400, f"Malformed Range header: {reason}")
+
+
+class PreconditionFailed(HTTPError):
+    """If-Match or If-Unmodified-Since does not hold (RFC 9110 §15.5.13)."""
+
+    def __init__(self) -> None:
+        super().__init__(412)
+
+
 class RangeNotSatisfiable(HTTPError):
     """No range asked for lies inside the representation of `size` bytes (RFC 9110 §15.5.17)."""
 
     def __init__(self, size: int) -> None:
         super().__init__(416, headers=((b"content-range", b"bytes */%d" % size),))
         self.size = size
+
+
+class InvalidParameters(HTTPError):
+    """Query parameters that cannot be used; `detail` lists every problem in the words of FastAPI's 422."""
+
+    def __init__(self, problems: list[dict[str, Any]]) -> None:
+        super().__init__(422, problems)

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from shlex import quote
 from typing import NoReturn
 
 from app import demo
@@ -44,10 +45,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:
-        # The reader of our output has left. Python would complain once more when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
     return code
 
 
@@ -112,13 +109,11 @@ def _announce(settings: Settings, url: str, *, with_urls: bool) -> None:
     """The one line that programs read, then what people may try."""
     print(f"Serving {settings.data_dir} on {url}", flush=True)
     if with_urls:
-        print("\nTry:")
-        curl, base = (
-            ("curl", url) if settings.uds is None else (f"curl --unix-socket {settings.uds}", "http://localhost")
-        )
-        for each in demo.urls(base):
-            print(f"  {curl} -OJ {each}")
-        print(flush=True)
+        if settings.uds is None:
+            commands = demo.commands("curl", url)
+        else:
+            commands = demo.commands(f"curl --unix-socket {quote(str(settings.uds))}", "http://localhost")
+        print("\nTry:", *commands, sep="\n  ", flush=True)
 
 
 def _demo(args: argparse.Namespace) -> int:

@@ -50,16 +50,14 @@ def run(
 
 def configure(settings: Settings, factory: Callable[[], ASGIApp]) -> uvicorn.Config:
     """uvicorn's configuration; whole in itself, so that a worker process needs nothing besides."""
-    ours = find_spec(PROTOCOL) is not None
     return uvicorn.Config(
         factory,
         factory=True,
         interface="asgi3",
-        http=f"{PROTOCOL}:AutoProtocol" if ours else "auto",
+        http=f"{PROTOCOL}:AutoZeroCopy" if find_spec(PROTOCOL) else "auto",
         ws="none",
         lifespan="on",
-        date_header=not ours,
-        server_header=not ours,
+        server_header=False,
         workers=settings.workers,
         backlog=listen.BACKLOG,
         root_path=settings.root_path,

@@ -163,5 +163,10 @@ def test_uvicorn_is_told_every_setting_that_is_its_own() -> None:
     assert config.forwarded_allow_ips == "10.0.0.1"
     assert config.timeout_graceful_shutdown == 3
     assert config.access_log
-    assert config.date_header == config.server_header == (config.http == "auto")
     assert not run.configure(Settings(forwarded_allow_ips=""), lambda: create(settings)).proxy_headers
+
+
+def test_an_answer_has_one_date_and_no_server(data: Path) -> None:
+    with standing_in(data) as served, urlopen(served.url) as answer:
+        assert len(answer.headers.get_all("date")) == 1
+        assert answer.headers["server"] is None

@@ -7,7 +7,7 @@ import socket
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +17,7 @@ import pytest
 
 from app import demo
 from app.__main__ import main
-from app.settings import TABLE
+from app.settings import TABLE, Settings
 from tests.support.serving import environment, serving
 
 
@@ -170,6 +170,51 @@ def test_ctrl_c_while_the_demo_is_made_leaves_nothing(monkeypatch: pytest.Monkey
     monkeypatch.setattr("app.demo.users.write", interrupted)
     assert main(["demo", "here"]) == 130
     assert os.listdir() == []
+
+
+@dataclass(frozen=True)
+class Told:
+    id: str
+    command: str
+    url: str
+    first: str
+    """The first line."""
+    then: str
+    """The first of the lines to try; empty where there are none."""
+
+
+TOLD = [
+    Told("plain", "serve {sample}", "http://[::1]:80", "Serving {sample} on http://[::1]:80", ""),
+    Told(
+        "demo",
+        "serve --demo",
+        "http://127.0.0.1:80",
+        "Serving demo on http://127.0.0.1:80",
+        "curl -OJ http://127.0.0.1:80/download/report.pdf",
+    ),
+    Told(
+        "demo-on-a-socket",
+        "serve --demo d --uds 'a b'",
+        "unix:a b",
+        "Serving d on unix:a b",
+        "curl --unix-socket 'a b' -OJ http://localhost/download/report.pdf",
+    ),
+]
+
+
+@pytest.mark.parametrize("case", TOLD, ids=lambda case: case.id)
+def test_serve_tells_where_and_what_to_try(
+    case: Told, sample: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def run(settings: Settings, announce: Callable[[str], None]) -> int:
+        announce(case.url)
+        return 0
+
+    monkeypatch.setattr("app.server.run.run", run)
+    assert main(shlex.split(case.command.format(sample=sample))) == 0
+    first, *rest = capsys.readouterr().out.splitlines()
+    assert first == case.first.format(sample=sample)
+    assert [line.strip() for line in rest[2:3]] == ([case.then] if case.then else [])
 
 
 def test_serve_takes_the_directory_of_the_environment(sample: Path) -> None:

@@ -3,7 +3,7 @@
 import math
 import signal
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from importlib.util import find_spec
@@ -13,9 +13,10 @@ import uvicorn
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 
-from app.asgi.types import ASGIApp
 from app.server import listen
 from app.settings import Settings
+
+ASGIApp = Callable[..., Awaitable[None]]
 
 Announce = Callable[[str], None]
 """Called once with the URL, as soon as connections are served."""
@@ -49,16 +50,14 @@ def run(
 
 def configure(settings: Settings, factory: Callable[[], ASGIApp]) -> uvicorn.Config:
     """uvicorn's configuration; whole in itself, so that a worker process needs nothing besides."""
-    ours = find_spec(PROTOCOL) is not None
     return uvicorn.Config(
         factory,
         factory=True,
         interface="asgi3",
-        http=f"{PROTOCOL}:AutoProtocol" if ours else "auto",
+        http=f"{PROTOCOL}:AutoZeroCopy" if find_spec(PROTOCOL) else "auto",
         ws="none",
         lifespan="on",
-        date_header=not ours,
-        server_header=not ours,
+        server_header=False,
         workers=settings.workers,
         backlog=listen.BACKLOG,
         root_path=settings.root_path,

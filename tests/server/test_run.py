@@ -1,6 +1,7 @@
 """Serving: the ready line, the ways it ends, and what is left. With a stand-in for the service."""
 
 import os
+import pickle
 import re
 import signal
 import socket
@@ -8,6 +9,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from urllib.request import urlopen
 
@@ -15,6 +17,8 @@ import pytest
 
 from app.server import listen, run
 from app.server.checks import StartError
+from app.server.limits import Limits
+from app.server.protocol import AutoZeroCopy
 from app.settings import Settings
 from tests.support.hello import create
 from tests.support.serving import Served, serving
@@ -153,17 +157,26 @@ def test_an_ipv6_address_is_bracketed() -> None:
         assert re.fullmatch(r"http://\[::1\]:[1-9][0-9]*", listen.url(sock))
 
 
-def test_uvicorn_is_told_every_setting_that_is_its_own() -> None:
+def test_uvicorn_is_told_every_setting_that_is_its_own(tmp_path: Path) -> None:
     settings = Settings(
-        workers=3, root_path="/files", forwarded_allow_ips="10.0.0.1", graceful_timeout=2.5, access_log=True
+        data_dir=tmp_path,
+        workers=3,
+        root_path="/files",
+        forwarded_allow_ips="10.0.0.1",
+        graceful_timeout=2.5,
+        stall_timeout=1.5,
+        access_log=True,
     )
-    config = run.configure(settings, lambda: create(settings))
+    config = pickle.loads(pickle.dumps(run.Config(settings, partial(create, settings))))  # as a worker gets it
     assert config.workers == 3
     assert config.root_path == "/files"
     assert config.forwarded_allow_ips == "10.0.0.1"
     assert config.timeout_graceful_shutdown == 3
     assert config.access_log
-    assert not run.configure(Settings(forwarded_allow_ips=""), lambda: create(settings)).proxy_headers
+    config.load()
+    assert issubclass(config.http_protocol_class, AutoZeroCopy)
+    assert config.http_protocol_class.limits == Limits(stall_seconds=1.5)
+    assert not run.Config(Settings(forwarded_allow_ips=""), partial(create, settings)).proxy_headers
 
 
 def test_an_answer_has_one_date_and_no_server(data: Path) -> None:

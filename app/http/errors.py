@@ -20,7 +20,9 @@ class HTTPError(Exception):
         self.headers = headers
 
     def body(self) -> bytes:
-        """The content: compact JSON in UTF-8."""
+        """The content: compact JSON in UTF-8; a 304 or 204 has none (RFC 9110 §6.4.1)."""
+        if self.status in (204, 304):
+            return b""
         return json.dumps({"detail": self.detail}, ensure_ascii=False, separators=(",", ":")).encode(
             "utf-8", "backslashreplace"
         )

@@ -47,7 +47,7 @@ CASES = [
     Case("detail-defaults-to-the-phrase", HTTPError(404), 404, "Not Found"),
     Case("detail-is-any-json", HTTPError(422, [{"loc": ["query"]}]), 422, [{"loc": ["query"]}]),
     Case("detail-of-any-script", HTTPError(400, "né"), 400, "né"),
-    Case("range", RangeNotSatisfiable(7), 416, "Requested Range Not Satisfiable", ((b"content-range", b"bytes */7"),)),
+    Case("range", RangeNotSatisfiable(7), 416, "Range Not Satisfiable", ((b"content-range", b"bytes */7"),)),
     Case("not-found", NotFound(), 404, "Not Found"),
     Case("outside-root", OutsideRoot(), 400, "Invalid file path"),
     Case("exhausted", Exhausted(), 503, "Service Unavailable", RETRY),

@@ -114,8 +114,8 @@ class Want:
 class Case:
     """One thing that must hold, as an exchange on one connection.
 
-    `want[i]` are the acceptable answers to `exchange[i]`. For the kind `fastapi` the fields in `compare`, and the content
-    as `content` says, must besides equal those of the reference: `bytes`, `zip` members, covered `ranges`, or `free`.
+    `want[i]` are the acceptable answers to `exchange[i]`. For the kind `fastapi` the fields in `compare` must besides
+    equal the reference's, and so must the content: its `bytes`, the `zip` members or the `ranges` in it, or `free`.
     """
 
     id: str
@@ -152,7 +152,9 @@ FIELDS: Final = (
 )
 """The fields that a `fastapi` case compares unless it says otherwise; `etag` by presence, for its text is free (E5)."""
 
-UNSIZED: Final = tuple(name for name in FIELDS if name not in {"content-length", "accept-ranges", "last-modified", "etag"})
+UNSIZED: Final = tuple(
+    name for name in FIELDS if name not in {"content-length", "accept-ranges", "last-modified", "etag"}
+)
 """For streamed answers, whose length and validators are free (rows K3, K8, G23, I13)."""
 
 PARTIAL: Final = tuple(name for name in FIELDS if name != "accept-ranges")

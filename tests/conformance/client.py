@@ -3,6 +3,7 @@
 import re
 import socket
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Self
 
@@ -59,7 +60,9 @@ def serialize(request: Request, host: str) -> bytes:
 class Connection:
     """One TCP connection."""
 
-    def __init__(self, address: tuple[str, int], *, timeout: float = TIMEOUT, receive_buffer: int | None = None) -> None:
+    def __init__(
+        self, address: tuple[str, int], *, timeout: float = TIMEOUT, receive_buffer: int | None = None
+    ) -> None:
         self._socket = socket.socket()
         try:
             if receive_buffer is not None:
@@ -229,10 +232,10 @@ def exchange(address: tuple[str, int], requests: Sequence[Request], *, host: str
             connection.send(b"".join(serialize(request, host) for request in requests))
             return [connection.read_answer(request.method) for request in requests]
         for request in requests:
-            try:
+            with suppress(
+                ConnectionError
+            ):  # the server may have refused the head already; its answer is still to be read
                 connection.send(serialize(request, host))
-            except ConnectionError:
-                pass  # the server may have refused the head already; its answer is still to be read
             answers.append(connection.read_answer(request.method))
         if connection.has_more():
             last = answers[-1]

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from tests.conformance import tree
+from tests.conformance.in_process import Unavailable
 from tests.conformance.run import Bench, Recorder, SetupFailed
-from tests.conformance.targets import Fleet, Reference, Service, Unavailable
+from tests.conformance.targets import Fleet, Reference, Service
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -19,7 +20,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
-    """A failed set-up is not a failed rule: skipped, with its reason; an error where `CI` says that all must be there."""
+    """A failed set-up is not a failed rule: skipped, with its reason, except where `CI` says that all must be there."""
     try:
         yield
     except (Unavailable, SetupFailed) as error:

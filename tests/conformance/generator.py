@@ -17,13 +17,61 @@ from tests.conformance.case import FIELDS, PARTIAL, UNSIZED, Case, Request, enco
 Content = Literal["bytes", "zip", "ranges", "free"]
 
 _NAMES: Final = [
-    "ten.txt", "data.bin", "empty.bin", "subdir", "fifo", "socket", "to-file", "to-nowhere", "to-directory", "missing", "%2e",
-    *(name for name in tree.ODD_NAMES if ":" not in name), *(name for name in tree.TYPED_NAMES if name.rpartition(".")[2] not in
-        {"xml", "js", "ico", "wav", "webp", "gz", "svgz", "png."} and ":" not in name),
-]  # fmt: skip
-_REPORTS: Final = ["42", "q1 2024", "generate", "a;b", "..x", "range", "empty", "aA", "missing", "fifo", "dir", "to-file"]
-_VIDEOS: Final = ["clip.mp4", "ten.mp4", "empty.mp4", "with space.mp4", "missing.mp4", "subdir", "fifo", "to-file", "noext"]
-_BUNDLES: Final = ["docs", "one", "dots-only", "with space", "caf\u00e9", 'quo"te', "empty", "only-subdir", "missing", "plain-file"]
+    "ten.txt",
+    "data.bin",
+    "empty.bin",
+    "subdir",
+    "fifo",
+    "socket",
+    "to-file",
+    "to-nowhere",
+    "to-directory",
+    "missing",
+    "%2e",
+    *(name for name in tree.ODD_NAMES if ":" not in name),
+    *(
+        name
+        for name in tree.TYPED_NAMES
+        if name.rpartition(".")[2] not in {"xml", "js", "ico", "wav", "webp", "gz", "svgz", "png."} and ":" not in name
+    ),
+]
+_REPORTS: Final = [
+    "42",
+    "q1 2024",
+    "generate",
+    "a;b",
+    "..x",
+    "range",
+    "empty",
+    "aA",
+    "missing",
+    "fifo",
+    "dir",
+    "to-file",
+]
+_VIDEOS: Final = [
+    "clip.mp4",
+    "ten.mp4",
+    "empty.mp4",
+    "with space.mp4",
+    "missing.mp4",
+    "subdir",
+    "fifo",
+    "to-file",
+    "noext",
+]
+_BUNDLES: Final = [
+    "docs",
+    "one",
+    "dots-only",
+    "with space",
+    "caf\u00e9",
+    'quo"te',
+    "empty",
+    "only-subdir",
+    "missing",
+    "plain-file",
+]
 _SIZES: Final = {"ten.txt": 10, "data.bin": 5000, "clip.mp4": 70_000, "range": len(tree.content("reports/range.pdf"))}
 """Names in a file route of which the size is known, so that ranges can be made that must hold."""
 
@@ -48,13 +96,44 @@ _ROUTES: Final = [
     _Route("/download/bundle/", _BUNDLES, False, UNSIZED, "zip"),
 ]
 _LITERALS: Final = ["/export/data", "/nothing", "/download", "/reports/generate", "/file", "/Download/ten.txt", "/"]
-_FLAGS: Final = ["1", "0", "true", "FALSE", "Yes", "oN", "off", "n", "2", "", " 1", "tru", "\u00e9", "+", "\n", "null", '"', "\\"]
+_FLAGS: Final = [
+    "1",
+    "0",
+    "true",
+    "FALSE",
+    "Yes",
+    "oN",
+    "off",
+    "n",
+    "2",
+    "",
+    " 1",
+    "tru",
+    "\u00e9",
+    "+",
+    "\n",
+    "null",
+    '"',
+    "\\",
+]
 _IDLE: Final = [
-    ("Accept", "*/*"), ("Accept-Encoding", "gzip, br"), ("User-Agent", "generated/1"), ("Cookie", "a=b; c=d"),
-    ("Accept-Language", "de"), ("Cache-Control", "no-cache"), ("Pragma", "no-cache"), ("Authorization", "Basic YTpi"),
-    ("Referer", "http://elsewhere.example/"), ("Origin", "http://elsewhere.example"), ("TE", "trailers"), ("X-Accel-Redirect", "/x"),
-    ("X-Sendfile", "/etc/hostname"), ("X-HTTP-Method-Override", "DELETE"), ("If-Range", '"alone"'), ("Content-Type", "text/plain"),
-]  # fmt: skip
+    ("Accept", "*/*"),
+    ("Accept-Encoding", "gzip, br"),
+    ("User-Agent", "generated/1"),
+    ("Cookie", "a=b; c=d"),
+    ("Accept-Language", "de"),
+    ("Cache-Control", "no-cache"),
+    ("Pragma", "no-cache"),
+    ("Authorization", "Basic YTpi"),
+    ("Referer", "http://elsewhere.example/"),
+    ("Origin", "http://elsewhere.example"),
+    ("TE", "trailers"),
+    ("X-Accel-Redirect", "/x"),
+    ("X-Sendfile", "/etc/hostname"),
+    ("X-HTTP-Method-Override", "DELETE"),
+    ("If-Range", '"alone"'),
+    ("Content-Type", "text/plain"),
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,9 +186,13 @@ def _request(rng: random.Random) -> tuple[Request, tuple[str, ...], Content]:
             value, compare, content = _range(rng, size, compare)
             headers = [field for field in headers if field[0] != "If-Range"] + [("Range", value)]
             if rng.random() < 0.25:
-                headers.append(("If-Range", rng.choice(('"another"', 'W/"x"', "*", tree.EARLIER, tree.LATER, "x", '"a", "b"'))))
+                headers.append(
+                    ("If-Range", rng.choice(('"another"', 'W/"x"', "*", tree.EARLIER, tree.LATER, "x", '"a", "b"')))
+                )
     if name == "missing" and rng.random() < 0.5:
-        headers.append(rng.choice((("If-None-Match", "*"), ("If-Match", '"x"'), ("Range", "bytes=0-1"), ("Range", "x"))))
+        headers.append(
+            rng.choice((("If-None-Match", "*"), ("If-Match", '"x"'), ("Range", "bytes=0-1"), ("Range", "x")))
+        )
     return Request(encode(path + _query(rng)), method, tuple(headers)), compare, content
 
 
@@ -170,7 +253,11 @@ def _range(rng: random.Random, size: int, compare: tuple[str, ...]) -> tuple[str
     kind = rng.random()
     unit = rng.choice(("bytes", "bytes", "bytes", "Bytes", "BYTES"))
     if kind < 0.4:
-        return f"{unit}={_satisfiable(rng, size)}", (PARTIAL if compare is FIELDS else tuple(set(compare) - {"accept-ranges"})), "bytes"
+        return (
+            f"{unit}={_satisfiable(rng, size)}",
+            (PARTIAL if compare is FIELDS else tuple(set(compare) - {"accept-ranges"})),
+            "bytes",
+        )
     if kind < 0.7:
         space, comma = rng.choice(("", " ", "\t", "  ")), rng.choice((",", ",", " ,", ",,"))
         many = (comma + space).join(_satisfiable(rng, size) for _ in range(rng.randint(2, 16)))
@@ -180,7 +267,23 @@ def _range(rng: random.Random, size: int, compare: tuple[str, ...]) -> tuple[str
         value = rng.choice((f"{size}-", f"{size + rng.randint(0, 10**6)}-{size + 10**7}", "-0", "-00", f"{10**25}-"))
     else:
         start = rng.randint(1, size - 1)
-        value = rng.choice(("", "-", "abc", "0x1-5", "1-2-3", "5", "1.5-2", ",", "a-", "-b", f"{start}-{start - 1}", "0-1;q=1", "'0-1'"))
+        value = rng.choice(
+            (
+                "",
+                "-",
+                "abc",
+                "0x1-5",
+                "1-2-3",
+                "5",
+                "1.5-2",
+                ",",
+                "a-",
+                "-b",
+                f"{start}-{start - 1}",
+                "0-1;q=1",
+                "'0-1'",
+            )
+        )
     return f"{unit}={value}", ("content-range",), "free"
 
 

@@ -14,6 +14,7 @@ NEAR = 256
 """Ranges this close together may be joined (row H4)."""
 
 _VOLATILE = frozenset({"date", "connection", "keep-alive", "transfer-encoding", "content-length", "server"})
+_SINGLE = ("content-type", "content-range", "etag", "last-modified", "date", "location", "content-disposition")
 _ENTITY_TAG = re.compile(r'"[\x21\x23-\x7e]*"')
 
 
@@ -46,10 +47,7 @@ def ill_formed(answer: Answer) -> list[str]:
     etag = answer.get("etag")
     if etag is not None and not _ENTITY_TAG.fullmatch(etag):
         found.append(f"ETag {etag} is not a strong entity-tag")
-    for name in ("content-type", "content-range", "etag", "last-modified", "date", "location", "content-disposition"):
-        if len(answer.get_all(name)) > 1:
-            found.append(f"{name} twice")
-    return found
+    return found + [f"{name} twice" for name in _SINGLE if len(answer.get_all(name)) > 1]
 
 
 def _against(want: Want, request: Request, answer: Answer, answers: Sequence[Answer]) -> list[str]:
@@ -105,18 +103,22 @@ def leads(location: str, request: Request) -> Leads:
     if re.search(r"[^!$&'()*+,;=:@/?%\[\]~.0-9A-Za-z_-]", location) or re.search(r"%(?![0-9A-Fa-f]{2})", location):
         raise Malformed("not a URI reference")
     # A path that is there already is left as it is: to remove its dot segments would be the client's affair.
-    split = urlsplit(location if location.startswith("/") else urljoin(f"http://host{request.target.decode()}", location))
+    split = urlsplit(
+        location if location.startswith("/") else urljoin(f"http://host{request.target.decode()}", location)
+    )
     return Leads(unquote_to_bytes(split.path), split.query.encode())
 
 
 def _like(answer: Answer, other: Answer) -> list[str]:
-    """Same status and fields, save those that describe the connection; Content-Length may be left out (RFC 9110 §8.6)."""
+    """Same status and fields, save those of the connection; Content-Length may be left out (RFC 9110 §8.6)."""
     found = [] if answer.status == other.status else [f"status {answer.status}, where {other.status} is due"]
     ours, theirs = (sorted(field for field in a.headers if field[0] not in _VOLATILE) for a in (answer, other))
     found += [f"{name}: {value} is missing" for name, value in theirs if (name, value) not in ours]
     found += [f"{name}: {value} is not in the other answer" for name, value in ours if (name, value) not in theirs]
     length = answer.get("content-length")
-    if length is not None and other.get("content-length", ) not in (None, length):
+    if length is not None and other.get(
+        "content-length",
+    ) not in (None, length):
         found.append(f"content-length: {length}, not {other.get('content-length')}")
     return found
 

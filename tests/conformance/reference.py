@@ -1,4 +1,4 @@
-"""FastAPI beside us: the eleven endpoints on FastAPI, written carefully. What it answers is what `fastapi` cases demand.
+"""FastAPI beside us: the eleven endpoints, written carefully. What it answers is what `fastapi` cases demand.
 
 `reference_app` is this for servers.
 """
@@ -81,9 +81,12 @@ class _Drain(io.RawIOBase):
 
 def zipped(members: list[Path]) -> Iterator[bytes]:
     drain = _Drain()
-    with zipfile.ZipFile(drain, "w", zipfile.ZIP_DEFLATED, strict_timestamps=False) as archive:  # type: ignore[arg-type]
+    with zipfile.ZipFile(drain, "w", zipfile.ZIP_DEFLATED, strict_timestamps=False) as archive:
         for path in members:
-            with path.open("rb") as source, archive.open(zipfile.ZipInfo.from_file(path, path.name, strict_timestamps=False), "w") as sink:
+            with (
+                path.open("rb") as source,
+                archive.open(zipfile.ZipInfo.from_file(path, path.name, strict_timestamps=False), "w") as sink,
+            ):
                 while block := source.read(BLOCK):
                     sink.write(block)
                     if data := drain.take():
@@ -207,7 +210,9 @@ def create_app(data_dir: Path) -> FastAPI:
         file.writelines(b"%d,item-%d,%d\n" % (i, i, i * 100) for i in range(10_000))
         file.seek(0)
         return StreamingResponse(
-            blocks(file), media_type="text/csv", headers={"Content-Disposition": disposition("attachment", "export.csv")}
+            blocks(file),
+            media_type="text/csv",
+            headers={"Content-Disposition": disposition("attachment", "export.csv")},
         )
 
     @app.get("/file/{filename}")

@@ -11,10 +11,11 @@ from tests.conformance import rows
 from tests.conformance.case import Case
 from tests.conformance.cases import CASES
 from tests.conformance.client import Answer
+from tests.conformance.in_process import Unavailable
 from tests.conformance.judge import faults
 from tests.conformance.record import versions
 from tests.conformance.run import Bench, Recorder, SetupFailed
-from tests.conformance.targets import Fleet, Reference, Service, Unavailable
+from tests.conformance.targets import Fleet, Reference, Service
 
 Verdict = Literal["pass", "fail", "not set up", "other server"]
 
@@ -75,9 +76,17 @@ def _line(case: Case, recorder: Recorder, benches: dict[str, Bench | str]) -> Li
         if wrong:
             found[name] = wrong
     return Line(
-        case.id, case.rows, case.kind, case.section or case.reason, _asked(case), brief(theirs),
-        not faults(case, theirs), ours, verdicts, found,
-    )  # fmt: skip
+        case.id,
+        case.rows,
+        case.kind,
+        case.section or case.reason,
+        _asked(case),
+        brief(theirs),
+        not faults(case, theirs),
+        ours,
+        verdicts,
+        found,
+    )
 
 
 def _asked(case: Case) -> str:
@@ -117,9 +126,8 @@ def as_markdown(found: Sequence[Line]) -> str:
     out = [
         "# Conformance",
         "",
-        f"{len(found)} cases over {len({row for line in found for row in line.rows})} rows of {len(rows.ROWS)}. FastAPI is "
-        + ", ".join(f"{name} {number}" for name, number in versions().items())
-        + ".",
+        f"{len(found)} cases over {len({row for line in found for row in line.rows})} rows of {len(rows.ROWS)}.",
+        "FastAPI is " + ", ".join(f"{name} {number}" for name, number in versions().items()) + ".",
         "",
         "| kind | cases | met by FastAPI |",
         "|---|---|---|",
@@ -129,7 +137,11 @@ def as_markdown(found: Sequence[Line]) -> str:
         "|---|---|---|---|---|",
     ]
     for name, by in counts(found).items():
-        out.append(f"| {name} | " + " | ".join(str(by.get(v, 0)) for v in ("pass", "fail", "not set up", "other server")) + " |")
+        out.append(
+            f"| {name} | "
+            + " | ".join(str(by.get(v, 0)) for v in ("pass", "fail", "not set up", "other server"))
+            + " |"
+        )
     failing = [(line, name) for line in found for name in line.faults if line.targets[name] == "fail"]
     if failing:
         out += ["", "## What fails", ""]
@@ -155,5 +167,3 @@ def write(found: Sequence[Line], markdown: Path | None, data: Path | None) -> No
         markdown.write_text(as_markdown(found))
     if data is not None:
         data.write_text(json.dumps(as_data(found), indent=1, ensure_ascii=False) + "\n")
-
-

@@ -35,7 +35,7 @@ class Bench:
         headers = []
         for name, value in request.headers:
             for mark, text in marks.items():
-                value = value.replace(mark, text)  # noqa: PLW2901
+                value = value.replace(mark, text)
             headers.append((name, value))
         return replace(request, headers=tuple(headers))
 

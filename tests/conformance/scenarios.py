@@ -19,15 +19,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from asgiref.testing import ApplicationCommunicator
-
 from tests.conformance import tree
 from tests.conformance.case import UVICORN, Kind, Request, get, send
 from tests.conformance.client import TIMEOUT, Answer, BrokenAnswer, Connection, exchange, serialize
+from tests.conformance.in_process import ZERO_COPY, InProcess
 from tests.conformance.targets import PROJECT, Fleet, Reference, Server, Service, Subject, process
 
 BIG: Final = 24 << 20
-"""More than all socket buffers between two processes hold, so that the sender is still at work when we change the file."""
+"""More than all socket buffers between two processes hold: the sender is still at work when we change the file."""
 
 SMALL_WINDOW: Final = 32 << 10
 
@@ -209,10 +208,17 @@ def _(stage: Stage) -> None:
         assert len(first + connection.take_exactly(length - len(first))) == BIG
 
 
-@_scenario("clients-gone-from-exports-leave-nothing", "J4 J8", "rfc", "9.3.1: FastAPI's generators are closed by a later garbage collection")
+@_scenario(
+    "clients-gone-from-exports-leave-nothing",
+    "J4 J8",
+    "rfc",
+    "9.3.1: FastAPI's generators are closed by a later garbage collection",
+)
 def _(stage: Stage) -> None:
     server = stage.server
-    server.exchange([get("/export/users"), get("/export/data"), get("/download/bundle/docs")])  # what stays open, is open now
+    server.exchange(
+        [get("/export/users"), get("/export/data"), get("/download/bundle/docs")]
+    )  # what stays open, is open now
     before = _open_files(server.pid)
     for target in ("/export/users", "/export/data", "/download/bundle/docs", "/reports/generate/1") * 5:
         with Connection(server.address, receive_buffer=4096) as connection:
@@ -234,7 +240,13 @@ def _open_files(pid: int) -> set[str]:
     return found
 
 
-@_scenario("no-temporary-file-outlives-its-request", "J8 K5 K7", "rfc", "9.3.1: FastAPI's are left by a malformed Range", frozenset({"serve"}))
+@_scenario(
+    "no-temporary-file-outlives-its-request",
+    "J8 K5 K7",
+    "rfc",
+    "9.3.1: FastAPI's are left by a malformed Range",
+    frozenset({"serve"}),
+)
 def _(stage: Stage) -> None:
     temporary = stage.work / "temporary"
     temporary.mkdir()
@@ -251,13 +263,21 @@ def _(stage: Stage) -> None:
 
 
 @contextmanager
-def _own_server(stage: Stage, name: str, env: dict[str, str] | None = None, data_dir: Path | None = None) -> Iterator[Server]:
+def _own_server(
+    stage: Stage, name: str, env: dict[str, str] | None = None, data_dir: Path | None = None
+) -> Iterator[Server]:
     command = [sys.executable, "-m", "app", "serve", str(data_dir or stage.data_dir), "--port", "0"]
     with process(name, command, stage.work / f"{name}.log", env=env) as server:
         yield server
 
 
-@_scenario("tasks-run-in-order-after-the-answer", "J5 J6", "fastapi", "one after another; one that raises ends the rest", frozenset({"in-process"}))
+@_scenario(
+    "tasks-run-in-order-after-the-answer",
+    "J5 J6",
+    "fastapi",
+    "one after another; one that raises ends the rest",
+    frozenset({"in-process"}),
+)
 def _(stage: Stage) -> None:
     from starlette.background import BackgroundTasks as Theirs
 
@@ -285,27 +305,25 @@ def _(stage: Stage) -> None:
     assert played(ours.add, ours.run) == played(theirs.add_task, theirs) == ["one", "two", "three", "raised"]
 
 
-@_scenario("nothing-runs-after-a-hang-up-but-clean-up", "J7 J8", "choice", "clean-up is the end of a block, so it needs no task", frozenset({"in-process"}))
+@_scenario(
+    "nothing-runs-after-a-hang-up-but-clean-up",
+    "J7 J8",
+    "choice",
+    "clean-up is the end of a block, so it needs no task",
+    frozenset({"in-process"}),
+)
 def _(stage: Stage) -> None:
-    before = _open_files(os.getpid())
-    app = Service().create(stage.data_dir)
-
-    async def leave() -> None:
-        scope = {
-            "type": "http", "asgi": {"version": "3.0", "spec_version": "2.3"}, "http_version": "1.1", "method": "GET",
-            "scheme": "http", "path": "/export/data", "raw_path": b"/export/data", "query_string": b"", "root_path": "",
-            "headers": [(b"host", b"x")], "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 80), "extensions": {},
-        }  # fmt: skip
-        communicator = ApplicationCommunicator(app, scope)
-        await communicator.send_input({"type": "http.request", "body": b"", "more_body": False})
-        await communicator.send_input({"type": "http.disconnect"})
-        await communicator.wait(TIMEOUT)
-
-    asyncio.run(leave())
-    assert _open_files(os.getpid()) <= before
+    with InProcess(Service().create(stage.data_dir)) as app:
+        app.exchange([get("/export/data")])
+        before = _open_files(os.getpid())
+        for target in ("/export/data", "/export/users", "/download/bundle/docs", "/download/big.bin"):
+            app.hang_up(get(target))
+        _eventually(lambda: _open_files(os.getpid()) <= before, "descriptors are left")
 
 
-@_scenario("failure-before-the-first-byte-is-told", "J9 B7", "choice", "FastAPI has sent its 200 by then", frozenset({"serve"}))
+@_scenario(
+    "failure-before-the-first-byte-is-told", "J9 B7", "choice", "FastAPI has sent its 200 by then", frozenset({"serve"})
+)
 def _(stage: Stage) -> None:
     data_dir = tree.build(stage.work / "broken-data")
     with _own_server(stage, "broken", data_dir=data_dir) as server:
@@ -320,7 +338,13 @@ def _(stage: Stage) -> None:
     shutil.rmtree(data_dir)
 
 
-@_scenario("failure-midway-breaks-the-transfer", "J9 J1", "fastapi", "no last chunk, so that the client can tell", frozenset({"serve"}))
+@_scenario(
+    "failure-midway-breaks-the-transfer",
+    "J9 J1",
+    "fastapi",
+    "no last chunk, so that the client can tell",
+    frozenset({"serve"}),
+)
 def _(stage: Stage) -> None:
     data_dir = stage.work / "midway-data"
     for name in ("downloads", "large-files", "files", "reports", "videos", "bundles"):
@@ -332,7 +356,10 @@ def _(stage: Stage) -> None:
         rows = ((i, "n" * 200, "e@example.org", "2024-01-01") for i in range(1, 100_001))
         database.executemany("INSERT INTO users VALUES (?, ?, ?, ?)", rows)
     database.close()
-    with _own_server(stage, "midway", data_dir=data_dir) as server, Connection(server.address, receive_buffer=4096) as connection:
+    with (
+        _own_server(stage, "midway", data_dir=data_dir) as server,
+        Connection(server.address, receive_buffer=4096) as connection,
+    ):
         connection.send(serialize(get("/export/users"), "midway.example"))
         status, _, _ = connection.read_head()
         assert status == 200
@@ -343,43 +370,29 @@ def _(stage: Stage) -> None:
         assert not rest.endswith(b"0\r\n\r\n"), "a failed export looks complete"
 
 
-@_scenario("zero-copy-where-it-is-offered", "J10", "choice", "a large file's bytes need not pass through us", frozenset({"in-process-zerocopy"}))
+@_scenario(
+    "zero-copy-where-it-is-offered",
+    "J10",
+    "choice",
+    "a large file's bytes need not pass through us",
+    frozenset({"in-process-zerocopy"}),
+)
 def _(stage: Stage) -> None:
     content = _content(9)
     with stage.file(content) as path:
-        app = Service().create(stage.data_dir)
-        assert "http.response.zerocopysend" in _message_types(app, f"/download/{path.name}", zerocopy=True)
-        assert _message_types(app, f"/download/{path.name}", zerocopy=False) == {"http.response.start", "http.response.body"}
-
-
-def _message_types(app: Any, path: str, *, zerocopy: bool) -> set[str]:
-    found: set[str] = set()
-
-    async def run() -> None:
-        scope = {
-            "type": "http", "asgi": {"version": "3.0", "spec_version": "2.3"}, "http_version": "1.1", "method": "GET",
-            "scheme": "http", "path": path, "raw_path": path.encode(), "query_string": b"", "root_path": "",
-            "headers": [(b"host", b"x")], "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 80),
-            "extensions": {"http.response.zerocopysend": {}} if zerocopy else {},
-        }  # fmt: skip
-        communicator = ApplicationCommunicator(app, scope)
-        await communicator.send_input({"type": "http.request", "body": b"", "more_body": False})
-        more = True
-        while more:
-            message = await communicator.receive_output(TIMEOUT)
-            found.add(message["type"])
-            assert len(message.get("body", b"")) <= 1 << 20
-            more = message["type"] == "http.response.start" or message.get("more_body", False)
-        await communicator.wait()
-
-    asyncio.run(run())
-    return found
+        for offered in (True, False):
+            with InProcess(Service().create(stage.data_dir), zerocopy=offered) as app:
+                messages = app.messages(get(f"/download/{path.name}"))
+            assert (ZERO_COPY in {message["type"] for message in messages}) == offered
+            assert max(len(message.get("body", b"")) for message in messages) <= 1 << 20
 
 
 # D11, E5: the file that is checked is the file that is sent
 
 
-@_scenario("swapped-links-never-leak", "D11 D3", "rfc", "15.5.5: FastAPI looks at the path three times", frozenset({"serve"}))
+@_scenario(
+    "swapped-links-never-leak", "D11 D3", "rfc", "15.5.5: FastAPI looks at the path three times", frozenset({"serve"})
+)
 def _(stage: Stage) -> None:
     path = stage.data_dir / "downloads" / "swapped.txt"
     stop = threading.Event()
@@ -416,7 +429,9 @@ def _tag(stage: Stage, path: Path) -> str:
     return tag
 
 
-@_scenario("etag-changes-with-the-file", "E5", "fastapi", "differs after any rewrite that moves mtime by 1 us or changes size")
+@_scenario(
+    "etag-changes-with-the-file", "E5", "fastapi", "differs after any rewrite that moves mtime by 1 us or changes size"
+)
 def _(stage: Stage) -> None:
     with stage.file(b"first") as path:
         tags = [_tag(stage, path)]
@@ -428,7 +443,13 @@ def _(stage: Stage) -> None:
         assert len(set(tags)) == 3
 
 
-@_scenario("etag-changes-with-a-look-alike", "E5", "rfc", "8.8.1: FastAPI's tag of a replacement with equal size and mtime is the old one", frozenset({"serve"}))
+@_scenario(
+    "etag-changes-with-a-look-alike",
+    "E5",
+    "rfc",
+    "8.8.1: FastAPI's tag of a replacement with equal size and mtime is the old one",
+    frozenset({"serve"}),
+)
 def _(stage: Stage) -> None:
     with stage.file(b"first") as path:
         old = _tag(stage, path)
@@ -458,11 +479,20 @@ def _(stage: Stage) -> None:
         assert answer.body == tree.TEN
 
 
-@_scenario("sigterm-lets-downloads-end", "M2", "fastapi", "the listener closes at once, running downloads complete", frozenset({"serve"}))
+@_scenario(
+    "sigterm-lets-downloads-end",
+    "M2",
+    "fastapi",
+    "the listener closes at once, running downloads complete",
+    frozenset({"serve"}),
+)
 def _(stage: Stage) -> None:
     content = _content(10)
     with stage.file(content, name="long.bin") as path, _own_server(stage, "stopping") as server:
-        with Connection(server.address) as idle, _begun(server, f"/download/{path.name}") as (connection, length, first):
+        with (
+            Connection(server.address) as idle,
+            _begun(server, f"/download/{path.name}") as (connection, length, first),
+        ):
             idle.send(serialize(get("/download/ten.txt"), "idle.example"))
             assert idle.read_answer().status == 200
             os.kill(server.pid, signal.SIGTERM)
@@ -498,13 +528,25 @@ def _rooted(stage: Stage, subject: Subject, *options: str) -> Iterator[Server]:
         yield server
 
 
-@_scenario("root-path-of-uvicorn", "M4", "fastapi", "the server prepends it; redirects contain it", frozenset({"uvicorn"}))
+@_scenario(
+    "root-path-of-uvicorn", "M4", "fastapi", "the server prepends it; redirects contain it", frozenset({"uvicorn"})
+)
 def _(stage: Stage) -> None:
     asked = [
-        get("/download/ten.txt"), get("/p/download/ten.txt"), get("/download/ten.txt/"), get("/download/large/"), get("/p"),
-        get("/p/"), get("/"), get("/file/ten.txt?download=x"), get("/download/ten.txt", Range="bytes=0-1"),
-    ]  # fmt: skip
-    with _rooted(stage, Reference(), "--root-path", "/p") as theirs, _rooted(stage, Service(), "--root-path", "/p") as ours:
+        get("/download/ten.txt"),
+        get("/p/download/ten.txt"),
+        get("/download/ten.txt/"),
+        get("/download/large/"),
+        get("/p"),
+        get("/p/"),
+        get("/"),
+        get("/file/ten.txt?download=x"),
+        get("/download/ten.txt", Range="bytes=0-1"),
+    ]
+    with (
+        _rooted(stage, Reference(), "--root-path", "/p") as theirs,
+        _rooted(stage, Service(), "--root-path", "/p") as ours,
+    ):
         assert [_gist(a) for a in ours.exchange(asked)] == [_gist(a) for a in theirs.exchange(asked)]
 
 
@@ -514,46 +556,49 @@ def _gist(answer: Answer) -> tuple[int, str | None, bytes]:
     return answer.status, path, answer.body
 
 
-def _with_root(app: Any, path: str, root_path: str) -> tuple[int, str | None, bytes]:
-    async def ask() -> tuple[int, str | None, bytes]:
-        scope = {
-            "type": "http", "asgi": {"version": "3.0", "spec_version": "2.3"}, "http_version": "1.1", "method": "GET",
-            "scheme": "http", "path": path, "raw_path": path.encode(), "query_string": b"", "root_path": root_path,
-            "headers": [(b"host", b"x")], "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 80), "extensions": {},
-        }  # fmt: skip
-        communicator = ApplicationCommunicator(app, scope)
-        await communicator.send_input({"type": "http.request", "body": b"", "more_body": False})
-        start = await communicator.receive_output(TIMEOUT)
-        headers = tuple((name.decode(), value.decode()) for name, value in start["headers"])
-        body, more = b"", True
-        while more:
-            message = await communicator.receive_output(TIMEOUT)
-            body, more = body + message.get("body", b""), message.get("more_body", False)
-        await communicator.wait()
-        return _gist(Answer(start["status"], headers, body))
-
-    return asyncio.run(ask())
+def _with_root(subject: Subject, data_dir: Path, path: str, root_path: str) -> tuple[int, str | None, bytes]:
+    with InProcess(subject.create(data_dir), root_path=root_path) as app:
+        (answer,) = app.exchange([get(path)])
+    return _gist(answer)
 
 
-@_scenario("root-path-is-whole-segments", "M5 M3", "fastapi", "a string prefix is not stripped", frozenset({"in-process"}))
+@_scenario(
+    "root-path-is-whole-segments", "M5 M3", "fastapi", "a string prefix is not stripped", frozenset({"in-process"})
+)
 def _(stage: Stage) -> None:
-    ours, theirs = Service().create(stage.data_dir), Reference().create(stage.data_dir)
     for root, path in (
-        ("/api", "/api/download/ten.txt"), ("/api", "/apix/download/ten.txt"), ("/api", "/download/ten.txt"),
-        ("/api", "/api/download/ten.txt/"), ("/api", "/api"), ("/api", "/api/"), ("/api", "/api//download/ten.txt"),
-        ("/a/b", "/a/b/file/ten.txt"), ("/a/b", "/a/file/ten.txt"), ("", "/file/ten.txt"), ("/file", "/file/ten.txt"),
-        ("/download", "/download/download/ten.txt"), ("/api", "/API/download/ten.txt"), ("/api", "/api/api/download/ten.txt"),
-    ):  # fmt: skip
-        assert _with_root(ours, path, root) == _with_root(theirs, path, root), (root, path)
+        ("/api", "/api/download/ten.txt"),
+        ("/api", "/apix/download/ten.txt"),
+        ("/api", "/download/ten.txt"),
+        ("/api", "/api/download/ten.txt/"),
+        ("/api", "/api"),
+        ("/api", "/api/"),
+        ("/api", "/api//download/ten.txt"),
+        ("/a/b", "/a/b/file/ten.txt"),
+        ("/a/b", "/a/file/ten.txt"),
+        ("", "/file/ten.txt"),
+        ("/file", "/file/ten.txt"),
+        ("/download", "/download/download/ten.txt"),
+        ("/api", "/API/download/ten.txt"),
+        ("/api", "/api/api/download/ten.txt"),
+    ):
+        assert _with_root(Service(), stage.data_dir, path, root) == _with_root(
+            Reference(), stage.data_dir, path, root
+        ), path
 
 
 @_scenario("proxy-fields-do-not-reach-the-answer", "M6 A6", "choice", "a relative Location needs no scheme and no host")
 def _(stage: Stage) -> None:
     fields = {
-        "X_Forwarded_Proto": "https", "X_Forwarded_For": "192.0.2.1", "X_Forwarded_Host": "evil.example",
-        "X_Forwarded_Prefix": "/evil", "Forwarded": "host=evil.example;proto=https", "X_Accel_Redirect": "/secret.txt",
-        "X_Sendfile_Type": "X-Accel-Redirect", "X_Accel_Mapping": "/=/x/",
-    }  # fmt: skip
+        "X_Forwarded_Proto": "https",
+        "X_Forwarded_For": "192.0.2.1",
+        "X_Forwarded_Host": "evil.example",
+        "X_Forwarded_Prefix": "/evil",
+        "Forwarded": "host=evil.example;proto=https",
+        "X_Accel_Redirect": "/secret.txt",
+        "X_Sendfile_Type": "X-Accel-Redirect",
+        "X_Accel_Mapping": "/=/x/",
+    }
     plain, dressed = stage.server.exchange([get("/download/ten.txt/"), get("/download/ten.txt/", **fields)])
     assert dressed.get("location") == plain.get("location") == "/download/ten.txt"
     plain, dressed = stage.server.exchange([get("/download/ten.txt"), get("/download/ten.txt", **fields)])

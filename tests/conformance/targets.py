@@ -1,6 +1,5 @@
-"""What the cases are run against: an application in process, under each server, behind nginx. Each starts and ends itself."""
+"""What the cases are run against: in process, under each server, behind nginx. Each starts and ends itself."""
 
-import asyncio
 import importlib
 import os
 import re
@@ -8,26 +7,19 @@ import shutil
 import socket
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
-from typing import Any, Final, Protocol
-from urllib.parse import unquote
-
-from asgiref.testing import ApplicationCommunicator
+from typing import Any, Final, Protocol, Self
 
 from tests.conformance.case import Request
-from tests.conformance.client import TIMEOUT, Answer, exchange
+from tests.conformance.client import Answer, exchange
+from tests.conformance.in_process import InProcess, Unavailable
 
 PROJECT: Final = Path(__file__).resolve().parents[2]
 START_TIMEOUT: Final = 30.0
 """Seconds in which a server must have begun to listen."""
-
-
-class Unavailable(Exception):
-    """The target cannot be set up here: that is no verdict on any rule."""
 
 
 class Target(Protocol):
@@ -67,7 +59,11 @@ def process(
     """
     with log.open("wb") as output:
         running = subprocess.Popen(
-            command, cwd=PROJECT, env={**os.environ, "PYTHONUNBUFFERED": "1", **(env or {})}, stdout=output, stderr=output
+            command,
+            cwd=PROJECT,
+            env={**os.environ, "PYTHONUNBUFFERED": "1", **(env or {})},
+            stdout=output,
+            stderr=output,
         )
     try:
         found = _wait_until_up(name, running, log, port)
@@ -95,118 +91,6 @@ def _wait_until_up(name: str, running: "subprocess.Popen[bytes]", log: Path, por
                 return port
         time.sleep(0.02)  # no event tells that another process listens
     raise Unavailable(f"{name} did not come up: {log.read_text(errors='replace')[-2000:]}")
-
-
-class InProcess:
-    """An ASGI application called directly, by way of asgiref's communicator, on an event loop of its own.
-
-    With `zerocopy`, `http.response.zerocopysend` is offered, as our server does.
-    """
-
-    def __init__(self, app: Any, *, zerocopy: bool = False) -> None:
-        self.name = "in-process-zerocopy" if zerocopy else "in-process"
-        self._app = app
-        self._extensions: dict[str, dict[str, object]] = {"http.response.zerocopysend": {}} if zerocopy else {}
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name=self.name)
-        self._state: dict[str, Any] = {}
-
-    def __enter__(self) -> "InProcess":
-        self._thread.start()
-        self._run(self._startup())
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        try:
-            self._run(self._shutdown())
-        finally:
-            self._run(self._loop.shutdown_default_executor())
-            self._loop.call_soon_threadsafe(self._loop.stop)
-            self._thread.join()
-            self._loop.close()
-
-    def _run(self, coroutine: Any) -> Any:
-        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(TIMEOUT)
-
-    async def _startup(self) -> None:
-        scope = {"type": "lifespan", "asgi": {"version": "3.0", "spec_version": "2.3"}, "state": self._state}
-        self._lifespan = ApplicationCommunicator(self._app, scope)
-        await self._lifespan.send_input({"type": "lifespan.startup"})
-        message = await self._lifespan.receive_output(TIMEOUT)
-        if message["type"] != "lifespan.startup.complete":
-            raise Unavailable(f"start-up failed: {message}")
-
-    async def _shutdown(self) -> None:
-        await self._lifespan.send_input({"type": "lifespan.shutdown"})
-        await self._lifespan.receive_output(TIMEOUT)
-        await self._lifespan.wait()
-
-    def exchange(self, requests: Sequence[Request]) -> list[Answer]:
-        return [self._run(self._answer(request)) for request in requests]
-
-    async def _answer(self, request: Request) -> Answer:
-        communicator = ApplicationCommunicator(self._app, self._scope(request))
-        await communicator.send_input({"type": "http.request", "body": request.body, "more_body": False})
-        try:
-            start = await communicator.receive_output(TIMEOUT)
-            body, more = b"", True
-            while more:
-                message = await communicator.receive_output(TIMEOUT)
-                body += _content(message)
-                more = message.get("more_body", False)
-            await communicator.wait()
-        except Exception as error:
-            return Answer(0, faults=(f"raised {error!r}",))
-        headers = tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in start["headers"])
-        return _finish(request, start["status"], headers, body)
-
-    def _scope(self, request: Request) -> dict[str, Any]:
-        """The scope that uvicorn would make of `request`."""
-        raw_path, _, query = request.target.partition(b"?")
-        headers = [(name.lower().encode(), value.encode("latin-1")) for name, value in request.headers]
-        if not any(name == b"host" for name, _ in headers):
-            headers.insert(0, (b"host", b"testserver"))
-        return {
-            "type": "http",
-            "asgi": {"version": "3.0", "spec_version": "2.3"},
-            "http_version": request.version,
-            "method": request.method,
-            "scheme": "http",
-            "path": unquote(raw_path.decode("ascii")),
-            "raw_path": raw_path,
-            "query_string": query,
-            "root_path": "",
-            "headers": headers,
-            "client": ("127.0.0.1", 40000),
-            "server": ("127.0.0.1", 80),
-            "state": dict(self._state),
-            "extensions": dict(self._extensions),
-        }
-
-
-def _content(message: dict[str, Any]) -> bytes:
-    if message["type"] != "http.response.zerocopysend":
-        body: bytes = message.get("body", b"")
-        return body
-    offset, count = message["offset"], message["count"]
-    sent = os.pread(message["file"] if isinstance(message["file"], int) else message["file"].fileno(), count, offset)
-    if len(sent) != count:
-        raise EOFError(f"the file has {len(sent)} of {count} bytes")
-    return sent
-
-
-def _finish(request: Request, status: int, headers: tuple[tuple[str, str], ...], body: bytes) -> Answer:
-    """The answer as a correct server would put it on the wire, with what is wrong about it."""
-    faults = [f"field name {name!r} is not lower-case" for name, _ in headers if name != name.lower()]
-    faults += [f"unprintable {name}" for name, value in headers if not (value.isascii() and value.isprintable())]
-    lengths = [value for name, value in headers if name == "content-length"]
-    if len(lengths) > 1:
-        faults.append(f"Content-Length {lengths}")
-    if request.method == "HEAD" or status in (204, 304):
-        body = b""
-    elif lengths and int(lengths[0]) != len(body):
-        faults.append(f"Content-Length {lengths[0]}, content of {len(body)} bytes")
-    return Answer(status, headers, body, "asgi", faults=tuple(faults))
 
 
 class Subject(Protocol):
@@ -362,7 +246,7 @@ class Fleet:
         self._stack = ExitStack()
         self._started: dict[str, Target | Unavailable] = {}
 
-    def __enter__(self) -> "Fleet":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc: object) -> None:

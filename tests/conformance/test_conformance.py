@@ -7,9 +7,7 @@ from tests.conformance.cases import CASES
 from tests.conformance.run import Bench, Recorder, verdict
 from tests.conformance.targets import TARGETS, Fleet
 
-APPLICABLE = [
-    pytest.param(name, case, id=f"{name}-{case.id}") for name in TARGETS for case in CASES if name in case.on
-]
+APPLICABLE = [pytest.param(name, case, id=f"{name}-{case.id}") for name in TARGETS for case in CASES if name in case.on]
 
 
 @pytest.mark.parametrize(("name", "case"), APPLICABLE)

@@ -1,4 +1,4 @@
-"""The table is proven before anything of ours is judged by it: FastAPI does what the `fastapi` cases say, and is recorded elsewhere."""
+"""The table is proven before ours is judged by it: FastAPI does what `fastapi` cases say, and is recorded elsewhere."""
 
 import json
 

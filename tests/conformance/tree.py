@@ -1,4 +1,4 @@
-"""The data directory that every target serves: plain files, odd names, links, traps; the same bytes and times each run."""
+"""The data directory that every target serves: plain files, odd names, links, traps. The same bytes and times always."""
 
 import os
 import random
@@ -81,16 +81,63 @@ CONTROL_NAMES: Final = ("new\nline.txt", "carriage\rreturn.txt", "tab\tstop.txt"
 """Names with control characters, likewise."""
 
 TYPED_NAMES: Final = (
-    "page.html", "page.htm", "style.css", "table.csv", "plain.txt", "data.json", "picture.png", "photo.jpg",
-    "photo.jpeg", "PHOTO.JPG", "anim.gif", "clip.mp4", "doc.pdf", "DOC.PDF", "vector.svg", "feed.xml", "script.js",
-    "pack.zip", "pack.tar", "song.mp3", "sound.wav", "blob.bin", "letter.doc", "movie.mov", "movie.mpeg", "film.webm",
-    "picture.bmp", "picture.tiff", "picture.ico", "picture.webp", "noext", "x.unknownext", ".txt", ".png", "x.tar.gz",
-    "notes.txt.gz", "pic.svgz", "data:,x.png", "dotted.name.png", "trailing.png.",
-)  # fmt: skip
+    "page.html",
+    "page.htm",
+    "style.css",
+    "table.csv",
+    "plain.txt",
+    "data.json",
+    "picture.png",
+    "photo.jpg",
+    "photo.jpeg",
+    "PHOTO.JPG",
+    "anim.gif",
+    "clip.mp4",
+    "doc.pdf",
+    "DOC.PDF",
+    "vector.svg",
+    "feed.xml",
+    "script.js",
+    "pack.zip",
+    "pack.tar",
+    "song.mp3",
+    "sound.wav",
+    "blob.bin",
+    "letter.doc",
+    "movie.mov",
+    "movie.mpeg",
+    "film.webm",
+    "picture.bmp",
+    "picture.tiff",
+    "picture.ico",
+    "picture.webp",
+    "noext",
+    "x.unknownext",
+    ".txt",
+    ".png",
+    "x.tar.gz",
+    "notes.txt.gz",
+    "pic.svgz",
+    "data:,x.png",
+    "dotted.name.png",
+    "trailing.png.",
+)
 """Files in `files/` that differ in their suffix."""
 
 PDF: Final = b"%PDF-1.4\n1 0 obj<<>>endobj\ntrailer<<>>\n%%EOF\n"
-REPORT_IDS: Final = ("42", "q1 2024", "caf\u00e9", "100%", "a%41", "aA", "new\nline", "generate", "\u65e5\u672c", "a;b", "..x")
+REPORT_IDS: Final = (
+    "42",
+    "q1 2024",
+    "caf\u00e9",
+    "100%",
+    "a%41",
+    "aA",
+    "new\nline",
+    "generate",
+    "\u65e5\u672c",
+    "a;b",
+    "..x",
+)
 """Reports that exist."""
 
 BUNDLES: Final[Mapping[str, Mapping[str, bytes]]] = {
@@ -152,7 +199,7 @@ FILES: Final[dict[str, bytes]] = {
     "large-files/big.bin": _noise("large", 200_000),
     "large-files/ten.txt": TEN,
     "large-files/empty.bin": b"",
-    "large-files/caf\u00e9 \"1\".bin": b"named oddly\n",
+    'large-files/caf\u00e9 "1".bin': b"named oddly\n",
     "large-files/subdir/inner.txt": b"inner\n",
     "files/ten.txt": TEN,
     "files/data.bin": _noise("files-data", 5000),

@@ -20,7 +20,21 @@ from tests.conformance.cases import (
     wire,
 )
 
-TOPICS: Final = (endpoints, routing, methods, parameters, containment, fields, ranges, multipart, conditionals, documents, wire, peers_go, peers_nginx)
+TOPICS: Final = (
+    endpoints,
+    routing,
+    methods,
+    parameters,
+    containment,
+    fields,
+    ranges,
+    multipart,
+    conditionals,
+    documents,
+    wire,
+    peers_go,
+    peers_nginx,
+)
 
 CASES: Final[tuple[Case, ...]] = tuple(case for topic in TOPICS for case in topic.CASES)
 

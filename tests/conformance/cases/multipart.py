@@ -17,32 +17,84 @@ def _far(*slices: tuple[int, int]) -> str:
 
 FRAMING = [
     same(
-        "multipart-fields", "H1 H3", get(DATA, Range="bytes=0-9,1000-1009"),
-        want(206, Covers(WHOLE, ((0, 10), (1000, 1010)), OCTETS), content_type=MULTIPART, content_range=None, content_length=re.compile("[0-9]+"), transfer_encoding=None),
-        compare=PARTIAL, content="ranges",
+        "multipart-fields",
+        "H1 H3",
+        get(DATA, Range="bytes=0-9,1000-1009"),
+        want(
+            206,
+            Covers(WHOLE, ((0, 10), (1000, 1010)), OCTETS),
+            content_type=MULTIPART,
+            content_range=None,
+            content_length=re.compile("[0-9]+"),
+            transfer_encoding=None,
+        ),
+        compare=PARTIAL,
+        content="ranges",
     ),
     same(
-        "multipart-keeps-the-fields-of-the-200", "H1 G1", get("/reports/range", Range="bytes=0-9,2000-2009"),
-        want(206, content_type=MULTIPART, cache_control="private, max-age=3600", x_report_id="range", etag=re.compile('".*"'), last_modified=tree.LAST_MODIFIED),
-        compare=PARTIAL, content="ranges",
+        "multipart-keeps-the-fields-of-the-200",
+        "H1 G1",
+        get("/reports/range", Range="bytes=0-9,2000-2009"),
+        want(
+            206,
+            content_type=MULTIPART,
+            cache_control="private, max-age=3600",
+            x_report_id="range",
+            etag=re.compile('".*"'),
+            last_modified=tree.LAST_MODIFIED,
+        ),
+        compare=PARTIAL,
+        content="ranges",
     ),
     same(
-        "multipart-part-type-of-a-report", "H2", get("/reports/range", Range="bytes=0-9,2000-2009"),
-        want(206, Covers(tree.content("reports/range.pdf"), ((0, 10), (2000, 2010)), "application/pdf")), compare=PARTIAL, content="ranges",
+        "multipart-part-type-of-a-report",
+        "H2",
+        get("/reports/range", Range="bytes=0-9,2000-2009"),
+        want(206, Covers(tree.content("reports/range.pdf"), ((0, 10), (2000, 2010)), "application/pdf")),
+        compare=PARTIAL,
+        content="ranges",
     ),
     same(
-        "multipart-part-type-of-a-video", "H2", get("/video/clip.mp4", Range="bytes=0-9,60000-"),
-        want(206, Covers(tree.content("videos/clip.mp4"), ((0, 10), (60000, 70000)), "video/mp4")), compare=PARTIAL, content="ranges",
+        "multipart-part-type-of-a-video",
+        "H2",
+        get("/video/clip.mp4", Range="bytes=0-9,60000-"),
+        want(206, Covers(tree.content("videos/clip.mp4"), ((0, 10), (60000, 70000)), "video/mp4")),
+        compare=PARTIAL,
+        content="ranges",
     ),
-    same("multipart-then-whole", "H3 N2", [get(DATA, Range="bytes=0-9,1000-1009"), get(DATA)], 206, want(200, WHOLE), compare=PARTIAL, content="ranges"),
-    same("multipart-inline-name", "H1 F1", get("/file/data.bin", Range="bytes=0-9,1000-1009"), want(206, content_disposition='inline; filename="data.bin"'), compare=PARTIAL, content="ranges"),
-    rfc("multipart-head-is-whole", "H1 G20", "14.2", head(DATA, Range="bytes=0-9,1000-1009"), want(200, b"", content_length="5000")),
-]  # fmt: skip
+    same(
+        "multipart-then-whole",
+        "H3 N2",
+        [get(DATA, Range="bytes=0-9,1000-1009"), get(DATA)],
+        206,
+        want(200, WHOLE),
+        compare=PARTIAL,
+        content="ranges",
+    ),
+    same(
+        "multipart-inline-name",
+        "H1 F1",
+        get("/file/data.bin", Range="bytes=0-9,1000-1009"),
+        want(206, content_disposition='inline; filename="data.bin"'),
+        compare=PARTIAL,
+        content="ranges",
+    ),
+    rfc(
+        "multipart-head-is-whole",
+        "H1 G20",
+        "14.2",
+        head(DATA, Range="bytes=0-9,1000-1009"),
+        want(200, b"", content_length="5000"),
+    ),
+]
 
 ORDER = [
     choice(
-        f"multipart-order-{name}", "H4", "parts in the order they were asked, as RFC 9110 §15.3.7.2 prefers",
-        get(DATA, Range=_far(*slices)), want(206, Parts(WHOLE, slices, OCTETS)),
+        f"multipart-order-{name}",
+        "H4",
+        "parts in the order they were asked, as RFC 9110 §15.3.7.2 prefers",
+        get(DATA, Range=_far(*slices)),
+        want(206, Parts(WHOLE, slices, OCTETS)),
     )
     for name, slices in {
         "ascending": ((0, 10), (1000, 1010), (3000, 3010)),
@@ -50,28 +102,46 @@ ORDER = [
         "last-first": ((4000, 5000), (0, 10)),
         "mixed": ((1000, 1010), (4000, 4010), (0, 10), (2000, 2010)),
     }.items()
-]  # fmt: skip
+]
 
 JOINED = [
     choice(
-        f"multipart-gap-{gap}", "H4", "ranges nearer than the cost of a part may be joined (RFC 9110 §15.3.7.2)",
-        get(DATA, Range=f"bytes=0-9,{10 + gap}-{19 + gap}"), want(206, Covers(WHOLE, ((0, 10), (10 + gap, 20 + gap)), OCTETS)),
+        f"multipart-gap-{gap}",
+        "H4",
+        "ranges nearer than the cost of a part may be joined (RFC 9110 §15.3.7.2)",
+        get(DATA, Range=f"bytes=0-9,{10 + gap}-{19 + gap}"),
+        want(206, Covers(WHOLE, ((0, 10), (10 + gap, 20 + gap)), OCTETS)),
     )
     for gap in (1, 2, 80, 200, 255, 256, 257, 258)
-]  # fmt: skip
+]
 
 ONE_LEFT = [
-    same(f"one-part-{name}", "H5", get(DATA, Range=value), want(206, content_type=OCTETS, content_range=said), compare=PARTIAL)
+    same(
+        f"one-part-{name}",
+        "H5",
+        get(DATA, Range=value),
+        want(206, content_type=OCTETS, content_range=said),
+        compare=PARTIAL,
+    )
     for name, (value, said) in {
         "asked": ("bytes=0-9", "bytes 0-9/5000"),
         "after-merging": ("bytes=0-9,5-14,15-20", "bytes 0-20/5000"),
     }.items()
 ] + [
-    rfc("one-part-of-two-satisfiable", "H5 G10", "15.3.7.2", get(DATA, Range="bytes=0-9,9999-"), want(206, WHOLE[:10], content_type=OCTETS, content_range="bytes 0-9/5000")),
     rfc(
-        "two-parts-of-three-satisfiable", "H1 G10", "14.1.1", get(DATA, Range="bytes=0-9,9999-,1000-1009"),
+        "one-part-of-two-satisfiable",
+        "H5 G10",
+        "15.3.7.2",
+        get(DATA, Range="bytes=0-9,9999-"),
+        want(206, WHOLE[:10], content_type=OCTETS, content_range="bytes 0-9/5000"),
+    ),
+    rfc(
+        "two-parts-of-three-satisfiable",
+        "H1 G10",
+        "14.1.1",
+        get(DATA, Range="bytes=0-9,9999-,1000-1009"),
         want(206, Covers(WHOLE, ((0, 10), (1000, 1010)), OCTETS), content_range=None),
     ),
-]  # fmt: skip
+]
 
 CASES: list[Case] = [*FRAMING, *ORDER, *JOINED, *ONE_LEFT]

@@ -40,7 +40,22 @@ FALSE = [
 REFUSED = [
     *(
         _refused(f"refused-{value}", "C1 C2", f"{FILE}?download={value}", value)
-        for value in ("01", "00", "1.0", "2", "10", "-1", "null", "None", "enable", "enabled", "ye", "tru", "truee", "nope")
+        for value in (
+            "01",
+            "00",
+            "1.0",
+            "2",
+            "10",
+            "-1",
+            "null",
+            "None",
+            "enable",
+            "enabled",
+            "ye",
+            "tru",
+            "truee",
+            "nope",
+        )
     ),
     _refused("refused-plus-one", "C1", f"{FILE}?download=+1", " 1"),
     _refused("refused-escaped-plus-one", "C1", f"{FILE}?download=%2B1", "+1"),

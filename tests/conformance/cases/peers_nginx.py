@@ -1,4 +1,4 @@
-"""What nginx holds itself to (range, range_if_range and not_modified of its test suite), put to this service in words of our own.
+"""What nginx holds itself to (range, range_if_range, not_modified of its test suite), put in words of our own.
 
 The file has a thousand bytes, as nginx's. Where the verdict is not nginx's, the reason says what nginx does.
 """
@@ -15,8 +15,13 @@ OCTETS: Final = "application/octet-stream"
 RANGES = [
     *(
         rfc(
-            f"nginx-range-{name}", rows, "14.1.2", get(THOUSAND, Range=value),
-            want(206, WHOLE[start:stop], content_range=f"bytes {start}-{stop - 1}/1000", content_length=str(stop - start)),
+            f"nginx-range-{name}",
+            rows,
+            "14.1.2",
+            get(THOUSAND, Range=value),
+            want(
+                206, WHOLE[start:stop], content_range=f"bytes {start}-{stop - 1}/1000", content_length=str(stop - start)
+            ),
         )
         for name, rows, value, start, stop in (
             ("first-nine", "G1", "bytes=0-8", 0, 9),
@@ -27,18 +32,33 @@ RANGES = [
         )
     ),
     rfc(
-        "nginx-range-multipart", "H1 G18", "15.3.7.2", get(THOUSAND, Range="bytes=0-9, -10, 10-19"),
+        "nginx-range-multipart",
+        "H1 G18",
+        "15.3.7.2",
+        get(THOUSAND, Range="bytes=0-9, -10, 10-19"),
         want(206, Covers(WHOLE, ((0, 20), (990, 1000)), OCTETS)),
     ),
     rfc(
-        "nginx-range-multipart-big", "H1 G10", "14.1.1", get(THOUSAND, Range="bytes=0-9, -10, 100000-, 10-19"),
+        "nginx-range-multipart-big",
+        "H1 G10",
+        "14.1.1",
+        get(THOUSAND, Range="bytes=0-9, -10, 100000-, 10-19"),
         want(206, Covers(WHOLE, ((0, 20), (990, 1000)), OCTETS)),
     ),
-    rfc("nginx-range-too-big", "G5", "15.5.17", get(THOUSAND, Range="bytes=100000-"), want(416, content_range="bytes */1000")),
+    rfc(
+        "nginx-range-too-big",
+        "G5",
+        "15.5.17",
+        get(THOUSAND, Range="bytes=100000-"),
+        want(416, content_range="bytes */1000"),
+    ),
     *(
         choice(
-            f"nginx-range-{name}", "G7", "FastAPI refuses what is malformed by 400, nginx by 416 (RFC 9110 §14.2 allows both)",
-            get(THOUSAND, Range=value), want(400),
+            f"nginx-range-{name}",
+            "G7",
+            "FastAPI refuses what is malformed by 400, nginx by 416 (RFC 9110 §14.2 allows both)",
+            get(THOUSAND, Range=value),
+            want(400),
         )
         for name, value in (
             ("alpha-first", "bytes=alpha"),
@@ -48,16 +68,37 @@ RANGES = [
         )
     ),
     choice(
-        "nginx-range-malicious", "G18", "nginx ignores ranges that add up to more than the file; merged they are the file",
-        get(THOUSAND, Range="bytes=0-10001, 0-0"), [want(206, WHOLE, content_range="bytes 0-999/1000"), want(200, WHOLE)],
+        "nginx-range-malicious",
+        "G18",
+        "nginx ignores ranges that add up to more than the file; merged they are the file",
+        get(THOUSAND, Range="bytes=0-10001, 0-0"),
+        [want(206, WHOLE, content_range="bytes 0-999/1000"), want(200, WHOLE)],
     ),
-]  # fmt: skip
+]
 
 IF_RANGE = [
-    rfc("nginx-if-range-wrong", "I2", "13.1.5", get(THOUSAND, Range="bytes=0-9", If_Range="wrong"), want(200, WHOLE, last_modified=tree.LAST_MODIFIED)),
-    rfc("nginx-if-range-date", "I3", "13.1.5", get(THOUSAND, Range="bytes=0-9", If_Range=tree.LAST_MODIFIED), want(206, WHOLE[:10])),
-    rfc("nginx-if-range-date-wrong", "I3", "13.1.5", get(THOUSAND, Range="bytes=0-9", If_Range="Mon, 28 Sep 1970 06:00:00 GMT"), want(200, WHOLE)),
-]  # fmt: skip
+    rfc(
+        "nginx-if-range-wrong",
+        "I2",
+        "13.1.5",
+        get(THOUSAND, Range="bytes=0-9", If_Range="wrong"),
+        want(200, WHOLE, last_modified=tree.LAST_MODIFIED),
+    ),
+    rfc(
+        "nginx-if-range-date",
+        "I3",
+        "13.1.5",
+        get(THOUSAND, Range="bytes=0-9", If_Range=tree.LAST_MODIFIED),
+        want(206, WHOLE[:10]),
+    ),
+    rfc(
+        "nginx-if-range-date-wrong",
+        "I3",
+        "13.1.5",
+        get(THOUSAND, Range="bytes=0-9", If_Range="Mon, 28 Sep 1970 06:00:00 GMT"),
+        want(200, WHOLE),
+    ),
+]
 
 _MODIFIED = want(200, WHOLE)
 NOT_MODIFIED = [
@@ -91,6 +132,6 @@ NOT_MODIFIED = [
         )
     ),
     rfc("nginx-match-of-nothing", "I12", "13.2.1", get("/download/nx", If_Match='"foo"'), want(404)),
-]  # fmt: skip
+]
 
 CASES = [*RANGES, *IF_RANGE, *NOT_MODIFIED]

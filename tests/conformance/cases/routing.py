@@ -47,9 +47,12 @@ SEGMENTS = [
     same("twice-escaped-slash-is-a-name", "A2", get("/download/subdir%252Finner.txt"), NO_FILE),
     same("escaped-slash-before-literal", "A2", get("/download%2Ften.txt"), want(200, tree.TEN)),
     same(
-        "parameter-with-newline", "A3 A8", get("/download/new%0Aline.txt"), want(200, b"new\nline.txt"),
+        "parameter-with-newline",
+        "A3 A8",
+        get("/download/new%0Aline.txt"),
+        want(200, b"new\nline.txt"),
         compare=("content-type", "content-length"),
-    ),  # fmt: skip
+    ),
     same("parameter-with-backslash", "A3 D10", get("/download/back%5Cslash.txt"), want(200, b"back\\slash.txt")),
     same("parameter-with-semicolon", "A3 A11", get("/download/semi;colon.txt"), want(200, b"semi;colon.txt")),
     same("dot-segment-kept", "A3", get("/download/./ten.txt"), NOT_FOUND),
@@ -91,8 +94,12 @@ REDIRECTS = [
     same("slash-after-large", "A5 A9", get("/download/large/"), _leads("/download/large")),
     same("slash-after-generate", "A5 A9", get("/reports/generate/"), _leads("/reports/generate")),
     same("slash-after-bundle-id", "A5", get("/download/bundle/docs/"), _leads("/download/bundle/docs")),
-    same("slash-keeps-query", "A5", get("/file/ten.txt/?download=1&a=%20b"), _leads("/file/ten.txt", "download=1&a=%20b")),
-    same("slash-before-validation", "A5 B4", get("/file/ten.txt/?download=bad"), _leads("/file/ten.txt", "download=bad")),
+    same(
+        "slash-keeps-query", "A5", get("/file/ten.txt/?download=1&a=%20b"), _leads("/file/ten.txt", "download=1&a=%20b")
+    ),
+    same(
+        "slash-before-validation", "A5 B4", get("/file/ten.txt/?download=bad"), _leads("/file/ten.txt", "download=bad")
+    ),
     same("slash-by-post", "A5 B4", send("POST", "/download/ten.txt/"), _leads("/download/ten.txt")),
     same("slash-by-delete", "A5 B4", send("DELETE", "/export/data/"), _leads("/export/data")),
     same("slash-after-literal-alone", "A5", get("/download/"), NOT_FOUND),
@@ -125,7 +132,8 @@ REDIRECTS = [
 ]
 
 NEWLINES = [
-    rfc(f"newline-after-{name}", "A8", "RFC 3986 §6.2", get(f"/export/{name}%0A"), NOT_FOUND) for name in ("users", "data")
+    rfc(f"newline-after-{name}", "A8", "RFC 3986 §6.2", get(f"/export/{name}%0A"), NOT_FOUND)
+    for name in ("users", "data")
 ]
 
 CASES = [*DECODED, *SEGMENTS, *REDIRECTS, *NEWLINES]

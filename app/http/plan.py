@@ -12,6 +12,7 @@ from app.http.validators import http_date
 _DECISIVE = frozenset(
     {b"if-match", b"if-unmodified-since", b"if-none-match", b"if-modified-since", b"if-range", b"range"}
 )
+_OUT_OF_THE_ORDINARY = _DECISIVE | {b"want-repr-digest"}
 _ACCEPT_RANGES = (b"accept-ranges", b"bytes")
 
 # Of `Representation.fields`, those that describe the content itself. Who has the content has them.
@@ -45,6 +46,11 @@ def plan(
             if parts:
                 return _partial(representation, last_modified, parts, b"if-range" in asked, boundary)
     return _whole(method, representation, last_modified, ranges)
+
+
+def is_plain(headers: Headers) -> bool:
+    """Whether the request leaves nothing to decide: no precondition, no range, no digest wanted."""
+    return _OUT_OF_THE_ORDINARY.isdisjoint([name for name, _ in headers])
 
 
 def _asked(headers: Headers) -> dict[bytes, bytes]:

@@ -55,12 +55,11 @@ def is_plain(headers: Headers) -> bool:
 
 def _asked(headers: Headers) -> dict[bytes, bytes]:
     """The fields that decide anything, several lines of one name combined (RFC 9110 §5.2)."""
-    asked: dict[bytes, bytes] = {}
+    lines: dict[bytes, list[bytes]] = {}
     for name, value in headers:
         if name in _DECISIVE:
-            value = value.strip(OWS)
-            asked[name] = asked[name] + b", " + value if name in asked else value
-    return asked
+            lines.setdefault(name, []).append(value.strip(OWS))
+    return {name: b", ".join(values) for name, values in lines.items()}
 
 
 def _is_wanted(asked: dict[bytes, bytes], etag: bytes | None, last_modified: int | None, now: int) -> bool:

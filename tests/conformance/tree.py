@@ -1,4 +1,4 @@
-"""The data directory that every target serves: plain files, odd names, links, traps. The same bytes and times always."""
+"""The data directory that every target serves: plain files, odd names, links, traps; always the same."""
 
 import os
 import random

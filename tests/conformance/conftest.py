@@ -26,7 +26,7 @@ def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
     except (Unavailable, SetupFailed) as error:
         if os.environ.get("CI") == "true":
             raise
-        pytest.skip(f"not set up: {error}")
+        raise pytest.skip.Exception(f"not set up: {error}") from None
 
 
 @pytest.fixture(scope="session")

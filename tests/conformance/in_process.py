@@ -150,6 +150,8 @@ def _finish(request: Request, status: int, headers: tuple[tuple[str, str], ...],
     if len(lengths) > 1:
         faults.append(f"Content-Length {lengths}")
     if request.method == "HEAD" or status in (204, 304):
+        if body and status in (200, 204, 206, 304):
+            faults.append("content that no client will see")
         body = b""
     elif lengths and int(lengths[0]) != len(body):
         faults.append(f"Content-Length {lengths[0]}, content of {len(body)} bytes")

@@ -35,7 +35,7 @@ MODULES: Final = (
     PROJECT / "app" / "asgi" / "router.py",
 )
 UNIT_TESTS: Final = ("tests/http", "tests/asgi/test_router.py")
-PATIENCE: Final = 60
+PATIENCE: Final = 15
 """Seconds after which a broken rule has made the service hang, which is noticed too."""
 
 _COMPARISONS: Final[dict[type[ast.cmpop], list[type[ast.cmpop]]]] = {

@@ -90,7 +90,7 @@ def _wait_until_up(name: str, running: "subprocess.Popen[bytes]", log: Path, por
             else:
                 return port
         time.sleep(0.02)  # no event tells that another process listens
-    raise Unavailable(f"{name} did not come up: {log.read_text(errors='replace')[-2000:]}")
+    raise Unavailable(f"{name} did not come up: {log.read_text(errors='replace').strip()[-200:]}")
 
 
 class Subject(Protocol):
@@ -203,25 +203,58 @@ http {{
             proxy_set_header Connection "";
             proxy_set_header Host $http_host;
         }}
+        {more}
     }}
 }}
 """
+
+ACCEL_PREFIX: Final = "/-files-/"
+
+# nginx makes a head of its own for what it sends itself; what of ours it drops is brought back.
+OFFLOAD: Final = """
+        location {prefix} {{
+            internal;
+            alias {data_dir}/;
+            etag off;
+            max_ranges 0;
+            add_header Last-Modified $upstream_http_last_modified;
+            add_header ETag $upstream_http_etag;
+            add_header X-Report-ID $upstream_http_x_report_id;
+            add_header X-Content-Type-Options $upstream_http_x_content_type_options;
+            add_header Content-Security-Policy $upstream_http_content_security_policy;
+        }}
+"""
+
+
+@contextmanager
+def _behind_nginx(work: Path, upstream: AbstractContextManager[Server], more: str = "") -> Iterator[Server]:
+    if (binary := shutil.which("nginx")) is None:
+        raise Unavailable("nginx is not installed")
+    with upstream as app:
+        port = free_port()
+        config = work / "nginx.conf"
+        config.write_text(NGINX_CONFIG.format(work=work, port=port, upstream=app.address[1], more=more))
+        with process("nginx", [binary, "-c", str(config)], work / "nginx.log", port=port) as server:
+            yield server
 
 
 @contextmanager
 def nginx(subject: Subject, data_dir: Path, work: Path) -> Iterator[Server]:
     """nginx as a plain proxy, with no advice from us; before our server, or before uvicorn for the reference."""
-    if (binary := shutil.which("nginx")) is None:
-        raise Unavailable("nginx is not installed")
     upstream = serve if subject.serve_command(data_dir) else uvicorn
-    behind = work / "behind-nginx"
-    behind.mkdir()
-    with upstream(subject, data_dir, behind) as app:
-        port = free_port()
-        config = work / "nginx.conf"
-        config.write_text(NGINX_CONFIG.format(work=work, port=port, upstream=app.address[1]))
-        with process("nginx", [binary, "-c", str(config)], work / "nginx.log", port=port) as server:
-            yield server
+    with _behind_nginx(work, upstream(subject, data_dir, work)) as server:
+        yield server
+
+
+@contextmanager
+def nginx_offload(subject: Subject, data_dir: Path, work: Path) -> Iterator[Server]:
+    """nginx that sends whole files itself, as `APP_ACCEL_PREFIX` lets it."""
+    command = subject.serve_command(data_dir)
+    if command is None:
+        raise Unavailable("only the service lets nginx send its files")
+    upstream = process("serve", command, work / "serve.log", env={"APP_ACCEL_PREFIX": ACCEL_PREFIX})
+    with _behind_nginx(work, upstream, OFFLOAD.format(prefix=ACCEL_PREFIX, data_dir=data_dir)) as server:
+        yield server
 
 
 Factory = Callable[[Subject, Path, Path], AbstractContextManager[Target]]
@@ -234,6 +267,7 @@ TARGETS: Final[dict[str, Factory]] = {
     "hypercorn": hypercorn,
     "granian": granian,
     "nginx": nginx,
+    "nginx-offload": nginx_offload,
 }
 """By name. Each takes what to run, the data directory, and an empty directory for its own files."""
 
@@ -244,7 +278,7 @@ class Fleet:
     def __init__(self, subject: Subject, data_dir: Path, work: Path) -> None:
         self._subject, self._data_dir, self._work = subject, data_dir, work
         self._stack = ExitStack()
-        self._started: dict[str, Target | Unavailable] = {}
+        self._started: dict[str, Target | str] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -261,8 +295,8 @@ class Fleet:
                 factory = TARGETS[name]
                 self._started[name] = self._stack.enter_context(factory(self._subject, self._data_dir, work))
             except Unavailable as error:
-                self._started[name] = error
+                self._started[name] = str(error)
         target = self._started[name]
-        if isinstance(target, Unavailable):
-            raise target
+        if isinstance(target, str):
+            raise Unavailable(target)
         return target

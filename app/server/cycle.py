@@ -103,6 +103,7 @@ class Cycle:
                 self._break_off("ASGI callable returned without completing response.")
         finally:
             if not self.complete:
+                self.outcome = self.outcome or "aborted"
                 self.connection.cycle_ended(self)
 
     async def _end_failed(self) -> None:

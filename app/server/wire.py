@@ -34,6 +34,8 @@ COLD_WINDOW = 4 << 20
 
 CAN_SEND_FILES = hasattr(os, "sendfile") and hasattr(os, "RWF_NOWAIT")
 
+duplicate = os.dup
+
 Buffer = bytes | bytearray | memoryview
 
 
@@ -53,6 +55,8 @@ class Wire:
     """What both kinds of connection share: the account of what was accepted and the watch for stalls."""
 
     can_send_files = False
+    watched = -1
+    """A duplicate of the socket's descriptor, while one is needed to wait with."""
 
     def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop, on_wait: Callable[[], None]):
         self.transport = transport
@@ -168,7 +172,6 @@ class SocketWire(Wire):
     ):
         super().__init__(transport, loop, on_wait)
         self.fd = fd
-        self._watched = -1
         self._file = -1
         self._offset = 0
         self._end = 0
@@ -299,26 +302,27 @@ class SocketWire(Wire):
         try:
             step = self._step()
         except ClientDisconnected as exc:
-            waiter.set_exception(exc)
+            if not waiter.done():  # A lost connection has woken it already.
+                waiter.set_exception(exc)
         else:
             if step is not _Step.MORE:
                 waiter.set_result(step)
 
     async def _writable(self, callback: Callable[[], None]) -> _Step:
         """Wait for `callback` to end the wait; it is called each time that the socket takes more."""
-        if self._watched < 0:
+        if self.watched < 0:
             try:
-                self._watched = os.dup(self.fd)
+                self.watched = duplicate(self.fd)
             except OSError:  # No descriptor left for the watch: look again soon.
                 self._burst = 0
                 await asyncio.sleep(0.02)
                 return self._step() if callback == self._on_writable else _Step.MORE
-        self.loop.add_writer(self._watched, callback)
+        self.loop.add_writer(self.watched, callback)
         try:
             step = await self._wait()
         finally:
-            if self._watched >= 0:
-                self.loop.remove_writer(self._watched)
+            if self.watched >= 0:
+                self.loop.remove_writer(self.watched)
         return step if isinstance(step, _Step) else _Step.MORE
 
     def _unacknowledged(self) -> int:
@@ -345,7 +349,7 @@ class SocketWire(Wire):
         self.release()
 
     def release(self) -> None:
-        if self._watched >= 0:
-            self.loop.remove_writer(self._watched)
-            os.close(self._watched)
-            self._watched = -1
+        if self.watched >= 0:
+            self.loop.remove_writer(self.watched)
+            os.close(self.watched)
+            self.watched = -1

@@ -45,7 +45,7 @@ class H11ZeroCopy(Connection):
         while head.startswith(b"\r\n"):  # RFC 9112 §2.2: empty lines before a request are ignored
             del head[:2]
             self._searched = 0
-        if head in (b"", b"\r"):
+        if not head or head == b"\r":
             return None
         match = _HEAD_END.search(head, max(0, self._searched - 3))
         if match is None:

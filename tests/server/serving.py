@@ -81,7 +81,7 @@ class Served:
 
         Observed.limits = limits or Limits(head_seconds=TIMEOUT, stall_seconds=TIMEOUT)
         options = {"log_config": None, "access_log": False, "lifespan": "off", "proxy_headers": False, **options}
-        self.config = uvicorn.Config(app, http=Observed, **options)  # type: ignore[arg-type]
+        self.config = uvicorn.Config(app, http=Observed, **options)
         self.config.load()
         self.setup = setup
         self._log = _Records()
@@ -90,17 +90,17 @@ class Served:
         self._descriptors = _descriptors()
         logging.getLogger("uvicorn.error").addHandler(self._log)
         logging.getLogger("uvicorn.error").setLevel(logging.INFO)
-        ready: Future[int] = Future()
+        ready: Future[Any] = Future()
         self._thread = threading.Thread(target=self._run, args=(ready,))
         self._thread.start()
-        self.port = ready.result(TIMEOUT)
+        self.address = ready.result(TIMEOUT)
         return self
 
-    def _run(self, ready: "Future[int]") -> None:
+    def _run(self, ready: "Future[Any]") -> None:
         with asyncio.Runner(loop_factory=self.setup.new_loop) as runner:
             runner.run(self._serve(ready))
 
-    async def _serve(self, ready: "Future[int]") -> None:
+    async def _serve(self, ready: "Future[Any]") -> None:
         self.loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
 
@@ -109,8 +109,11 @@ class Served:
                 config=self.config, server_state=self.state, app_state={}, _loop=self.loop
             )
 
-        server = await self.loop.create_server(protocol, "127.0.0.1", 0, ssl=self.config.ssl)
-        ready.set_result(server.sockets[0].getsockname()[1])
+        if self.config.uds:
+            server = await self.loop.create_unix_server(protocol, self.config.uds)
+        else:
+            server = await self.loop.create_server(protocol, "127.0.0.1", 0, ssl=self.config.ssl)
+        ready.set_result(server.sockets[0].getsockname())
         await self._stop.wait()
         server.close()
         for connection in list(self.state.connections):
@@ -157,15 +160,19 @@ class Served:
 
         asyncio.run_coroutine_threadsafe(wait(), self.loop).result(seconds + 1)
 
+    def waiting(self) -> bool:
+        """Whether a client is being waited for (on the server's loop)."""
+        return any(isinstance(item, Connection) and item.wire.pending() for item in self.state.connections)
+
     # -- clients
 
     def connect(self, *, receive_buffer: int | None = None, tls: ssl.SSLContext | None = None) -> "Client":
         """A raw client; the connection is closed with it."""
-        sock = socket.socket()
+        sock = socket.socket(socket.AF_UNIX if self.config.uds else socket.AF_INET)
         if receive_buffer is not None:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         sock.settimeout(TIMEOUT)
-        sock.connect(("127.0.0.1", self.port))
+        sock.connect(self.address)
         return Client(tls.wrap_socket(sock) if tls else sock)
 
     def exchange(self, data: bytes, *, half_close: bool = False) -> bytes:

@@ -396,9 +396,7 @@ class Cycle:
         elif moves:
             os.lseek(descriptor, offset + count, os.SEEK_SET)
 
-    async def send_slice(
-        self, descriptor: int, offset: int, count: int, more_body: bool, settle: bool = False
-    ) -> None:
+    async def send_slice(self, descriptor: int, offset: int, count: int, more_body: bool, settle: bool = False) -> None:
         """Send a part of an open file as a part of the content; with `settle`, see `SocketWire.send_file`."""
         wire = self.wire
         assert isinstance(wire, SocketWire)

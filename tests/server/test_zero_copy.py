@@ -68,7 +68,7 @@ def body(content: bytes, more_body: bool = True) -> Message:
     return {"type": "http.response.body", "body": content, "more_body": more_body}
 
 
-def slice_of(offset: int | None, count: int | None, more_body: bool = True, file: str = "fd", **more: Any) -> Message:
+def slice_of(offset: int | None, count: int | None, more_body: bool = True, file: Any = "fd", **more: Any) -> Message:
     message = {"type": "http.response.zerocopysend", "file": file, "more_body": more_body, **more}
     if offset is not None:
         message["offset"] = offset
@@ -591,7 +591,7 @@ class Guarded:
         with self.path.open("rb") as file:
             then = os.fstat(file.fileno())
             await send({"type": "http.response.start", "status": 200, "headers": sized(then.st_size)})
-            await send(slice_of(0, then.st_size - 100, settle=self.settle) | {"file": file})
+            await send(slice_of(0, then.st_size - 100, settle=self.settle, file=file))
             self.sent.set()
             self.changed.append(os.fstat(file.fileno()).st_mtime_ns != then.st_mtime_ns)
             if not self.changed[0]:

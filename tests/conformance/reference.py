@@ -5,6 +5,7 @@
 
 import csv
 import io
+import mimetypes
 import os
 import sqlite3
 import tempfile
@@ -113,6 +114,8 @@ def user_rows(database: Path) -> Iterator[str]:
 
 def create_app(data_dir: Path) -> FastAPI:
     """The eleven endpoints over the directory `data_dir`."""
+    mimetypes.knownfiles = []  # Python's own table, whatever the machine's mime.types say (row E2)
+    mimetypes.init()
     app = FastAPI(title="The reference")
     downloads, large_files, files = data_dir / "downloads", data_dir / "large-files", data_dir / "files"
     reports, videos, bundles = data_dir / "reports", data_dir / "videos", data_dir / "bundles"

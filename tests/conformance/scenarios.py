@@ -461,6 +461,24 @@ def _(stage: Stage) -> None:
         assert (again.status, again.body) == (200, b"other")
 
 
+@_scenario(
+    "date-of-this-second-is-no-strong-validator", "I3", "rfc", "8.8.2.2: FastAPI resumes by it", frozenset({"serve"})
+)
+def _(stage: Stage) -> None:
+    with stage.file(b"0123456789") as path:
+        target = f"/download/{path.name}"
+        for _ in range(20):
+            os.utime(path)
+            (whole,) = stage.server.exchange([get(target)])
+            modified = whole.get("last-modified")
+            assert modified is not None
+            (part,) = stage.server.exchange([get(target, Range="bytes=5-", If_Range=modified)])
+            if part.get("date") == modified:
+                assert (part.status, part.body) == (200, b"0123456789")
+                return
+        raise AssertionError("never twice within one second")
+
+
 # M: start, stop, prefixes
 
 

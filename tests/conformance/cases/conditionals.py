@@ -319,6 +319,20 @@ UNMODIFIED_SINCE = [
         get(TEN, If_Match="{etag}", If_Unmodified_Since=tree.EARLIER),
         WHOLE,
     ),
+    rfc(
+        "if-unmodified-since-with-if-match-star",
+        "I9 I10",
+        "13.1.4",
+        get(TEN, If_Match="*", If_Unmodified_Since=tree.EARLIER),
+        WHOLE,
+    ),
+    rfc(
+        "if-modified-since-with-none-match-garbage",
+        "I7 I10",
+        "13.1.3",
+        get(TEN, If_None_Match="garbage", If_Modified_Since=tree.LATER),
+        WHOLE,
+    ),
     rfc("if-unmodified-since-head", "I9", "13.1.4", head(TEN, If_Unmodified_Since=tree.EARLIER), want(412, b"")),
 ]
 

@@ -115,6 +115,30 @@ JOINED = [
     for gap in (1, 2, 80, 200, 255, 256, 257, 258)
 ]
 
+NEAR = [
+    choice(
+        "multipart-gap-79-is-one-part",
+        "H4 H5",
+        "below 80 bytes, which RFC 9110 §15.3.7.2 reckons a part to cost, ranges are joined",
+        get(DATA, Range="bytes=0-9,89-98"),
+        want(206, WHOLE[:99], content_range="bytes 0-98/5000"),
+    ),
+    choice(
+        "multipart-gap-80-is-two-parts",
+        "H4",
+        "from 80 bytes on, which RFC 9110 §15.3.7.2 reckons a part to cost, they stay apart",
+        get(DATA, Range="bytes=0-9,90-99"),
+        want(206, Parts(WHOLE, ((0, 10), (90, 100)), OCTETS)),
+    ),
+    choice(
+        "multipart-joined-in-the-place-of-the-first",
+        "H4 G18",
+        "what is joined stands where its first member was asked",
+        get(DATA, Range="bytes=3000-3009,0-9,3005-3019,1000-1009,5-14"),
+        want(206, Parts(WHOLE, ((3000, 3020), (0, 15), (1000, 1010)), OCTETS)),
+    ),
+]
+
 ONE_LEFT = [
     same(
         f"one-part-{name}",
@@ -144,4 +168,4 @@ ONE_LEFT = [
     ),
 ]
 
-CASES: list[Case] = [*FRAMING, *ORDER, *JOINED, *ONE_LEFT]
+CASES: list[Case] = [*FRAMING, *ORDER, *JOINED, *NEAR, *ONE_LEFT]

@@ -91,6 +91,9 @@ MALFORMED = {
     "reversed-among-valid": ("G8", "bytes=0-1,5-2"),
     "reversed-before-valid": ("G8", "bytes=5-2,0-1"),
     "quoted": ("G7", 'bytes="0-1"'),
+    "unit-with-a-space": ("G7", "by tes=0-1"),
+    "unit-with-a-slash": ("G7", "b/s=0-1"),
+    "no-unit": ("G7", "=0-1"),
 }
 LENIENT = {
     "plus-sign": "bytes=+1-5",
@@ -284,14 +287,26 @@ LIMITS = [
 ]
 
 EMPTY = [
-    choice(
-        f"empty-file-{name}",
-        "G19",
-        "a range of nothing is unsatisfiable, or ignored",
-        get("/download/empty.bin", Range=value),
-        [want(416, content_range="bytes */0"), want(200, b"", content_length="0")],
-    )
-    for name, value in {"open": "bytes=0-", "first": "bytes=0-0", "suffix": "bytes=-1"}.items()
+    *(
+        choice(
+            f"empty-file-{name}",
+            "G19",
+            "no byte is there to be first, so nothing satisfies it (RFC 9110 §14.1.2)",
+            get("/download/empty.bin", Range=value),
+            want(416, content_range="bytes */0"),
+        )
+        for name, value in {"open": "bytes=0-", "first": "bytes=0-0", "suffix-of-zero": "bytes=-0"}.items()
+    ),
+    *(
+        choice(
+            f"empty-file-{name}",
+            "G19",
+            "satisfiable (RFC 9110 §14.1.2), but Content-Range has no words for no bytes; §14.2 lets it be ignored",
+            get("/download/empty.bin", Range=value),
+            want(200, b"", content_length="0", content_range=None),
+        )
+        for name, value in {"suffix": "bytes=-1", "suffix-among-others": "bytes=0-0,-5"}.items()
+    ),
 ]
 
 OTHERS = [

@@ -87,6 +87,7 @@ SEGMENTS = [
 
 REDIRECTS = [
     same("slash-after-name", "A5", get("/download/ten.txt/"), _leads("/download/ten.txt")),
+    same("slash-after-an-x", "A5", get("/download/..x/"), _leads("/download/..x")),
     same("slash-after-missing", "A5", get("/download/missing/"), _leads("/download/missing")),
     same("slashes-after-name", "A5", get("/download/ten.txt///"), _leads("/download/ten.txt")),
     same("escaped-slash-after-name", "A5 A2", get("/download/ten.txt%2F"), _leads("/download/ten.txt")),

@@ -10,11 +10,12 @@ from typing import Any, Final, Literal
 from tests.conformance import rows
 from tests.conformance.case import Case
 from tests.conformance.cases import CASES
-from tests.conformance.client import Answer
+from tests.conformance.client import Answer, BrokenAnswer
 from tests.conformance.in_process import Unavailable
 from tests.conformance.judge import faults
 from tests.conformance.record import versions
 from tests.conformance.run import Bench, Recorder, SetupFailed
+from tests.conformance.scenarios import SCENARIOS, Scenario, Stage
 from tests.conformance.targets import Fleet, Reference, Service
 
 Verdict = Literal["pass", "fail", "not set up", "other server"]
@@ -24,7 +25,10 @@ _MARKS: Final[dict[Verdict, str]] = {"pass": "ok", "fail": "**fails**", "not set
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One case: what FastAPI answers, whether that meets the case, and how each target does."""
+    """One case or scenario: what FastAPI answers, whether that meets the case, and how each target does.
+
+    Scenarios are not played with FastAPI; of those `fastapi` is empty and `fastapi_meets` None.
+    """
 
     id: str
     rows: tuple[str, ...]
@@ -32,7 +36,7 @@ class Line:
     why: str
     request: str
     fastapi: str
-    fastapi_meets: bool
+    fastapi_meets: bool | None
     ours: str
     targets: dict[str, Verdict]
     faults: dict[str, list[str]]
@@ -43,7 +47,8 @@ def lines(data_dir: Path, work: Path, names: Sequence[str], cases: Iterable[Case
     with Fleet(Reference(), data_dir, work / "reference") as references, Fleet(Service(), data_dir, work) as fleet:
         recorder = Recorder(Bench(references["uvicorn"], without_validators=True))
         benches = {name: _bench(fleet, name) for name in names}
-        return [_line(case, recorder, benches) for case in cases]
+        asked = [_line(case, recorder, benches) for case in cases]
+        return asked + [_played(scenario, fleet, data_dir, work / "scenarios", names) for scenario in SCENARIOS]
 
 
 def _bench(fleet: Fleet, name: str) -> Bench | str:
@@ -87,6 +92,25 @@ def _line(case: Case, recorder: Recorder, benches: dict[str, Bench | str]) -> Li
         verdicts,
         found,
     )
+
+
+def _played(scenario: Scenario, fleet: Fleet, data_dir: Path, work: Path, names: Sequence[str]) -> Line:
+    verdicts: dict[str, Verdict] = {}
+    found: dict[str, list[str]] = {}
+    for name in names:
+        if name not in scenario.on:
+            verdicts[name] = "other server"
+            continue
+        here = work / scenario.id / name
+        here.mkdir(parents=True)
+        try:
+            scenario.play(Stage(name, fleet, data_dir, here))
+            verdicts[name] = "pass"
+        except Unavailable as error:
+            verdicts[name], found[name] = "not set up", [str(error)]
+        except (AssertionError, BrokenAnswer, OSError, LookupError) as error:
+            verdicts[name], found[name] = "fail", [f"{type(error).__name__} {error}"]
+    return Line(scenario.id, scenario.rows, scenario.kind, scenario.why, "(over time)", "", None, "", verdicts, found)
 
 
 def _asked(case: Case) -> str:
@@ -142,10 +166,12 @@ def as_markdown(found: Sequence[Line]) -> str:
             + " | ".join(str(by.get(v, 0)) for v in ("pass", "fail", "not set up", "other server"))
             + " |"
         )
-    failing = [(line, name) for line in found for name in line.faults if line.targets[name] == "fail"]
+    failing = [line for line in found if "fail" in line.targets.values()]
     if failing:
         out += ["", "## What fails", ""]
-        out += [f"- `{line.id}` on {name}: {_cell('; '.join(line.faults[name]), 300)}" for line, name in failing]
+    for line in failing:
+        at = [name for name, verdict in line.targets.items() if verdict == "fail"]
+        out.append(f"- `{line.id}` on {', '.join(at)}: {_cell('; '.join(line.faults[at[0]]), 300)}")
     names = list(found[0].targets) if found else []
     out += ["", "## Cases", "", "| case | rows | kind | why | request | FastAPI | ours | " + " | ".join(names) + " |"]
     out.append("|---" * (7 + len(names)) + "|")

@@ -211,15 +211,13 @@ def _(stage: Stage) -> None:
 @_scenario(
     "clients-gone-from-exports-leave-nothing",
     "J4 J8",
-    "rfc",
-    "9.3.1: FastAPI's generators are closed by a later garbage collection",
+    "choice",
+    "at once; FastAPI's generators wait for a garbage collection",
 )
 def _(stage: Stage) -> None:
     server = stage.server
-    server.exchange(
-        [get("/export/users"), get("/export/data"), get("/download/bundle/docs")]
-    )  # what stays open, is open now
-    before = _open_files(server.pid)
+    server.exchange([get("/export/users"), get("/export/data"), get("/download/bundle/docs")])
+    before = _open_files(server.pid)  # what is kept open between requests is open now
     for target in ("/export/users", "/export/data", "/download/bundle/docs", "/reports/generate/1") * 5:
         with Connection(server.address, receive_buffer=4096) as connection:
             connection.send(serialize(get(target), "leaving.example"))
@@ -243,8 +241,8 @@ def _open_files(pid: int) -> set[str]:
 @_scenario(
     "no-temporary-file-outlives-its-request",
     "J8 K5 K7",
-    "rfc",
-    "9.3.1: FastAPI's are left by a malformed Range",
+    "choice",
+    "FastAPI leaves them behind on a malformed Range",
     frozenset({"serve"}),
 )
 def _(stage: Stage) -> None:
@@ -391,7 +389,11 @@ def _(stage: Stage) -> None:
 
 
 @_scenario(
-    "swapped-links-never-leak", "D11 D3", "rfc", "15.5.5: FastAPI looks at the path three times", frozenset({"serve"})
+    "swapped-links-never-leak",
+    "D11 D3",
+    "choice",
+    "what is checked is what is sent; FastAPI looks at the path three times",
+    frozenset({"serve"}),
 )
 def _(stage: Stage) -> None:
     path = stage.data_dir / "downloads" / "swapped.txt"

@@ -5,6 +5,7 @@ import random
 import socket
 import sqlite3
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -137,6 +138,7 @@ REPORT_IDS: Final = (
     "\u65e5\u672c",
     "a;b",
     "..x",
+    "trailing ",
 )
 """Reports that exist."""
 
@@ -176,7 +178,11 @@ USERS: Final = [
     *((i, f"user {i}", f"user{i}@example.org", f"2024-02-01 00:{i % 60:02}:00") for i in range(11, 2601)),
 ]
 
+MONTHS: Final = {f"month-{month:02}.txt": datetime(2021, month, month, 12, 30, tzinfo=UTC) for month in range(1, 13)}
+"""Files in `downloads/` that were modified in each month, on every day of the week, as a minute began."""
+
 FILES: Final[dict[str, bytes]] = {
+    **{f"downloads/{name}": b"dated\n" for name in MONTHS},
     "downloads/ten.txt": TEN,
     "downloads/data.bin": _noise("data.bin", 5000),
     "downloads/big.bin": _noise("big.bin", 300_000),
@@ -233,6 +239,7 @@ TIMES: Final = {
     "downloads/fraction.txt": MTIME * 10**9 + 999_999_000,
     "downloads/nanosecond.txt": MTIME * 10**9 + 999_999_999,
     "bundles/docs/old.txt": 10**9,
+    **{f"downloads/{name}": int(moment.timestamp()) * 10**9 for name, moment in MONTHS.items()},
 }
 """Times in nanoseconds, where they are not `MTIME`."""
 

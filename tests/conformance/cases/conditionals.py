@@ -1,6 +1,8 @@
 """Conditional requests on the file routes: rows I1 to I13."""
 
 import re
+from datetime import timedelta
+from email.utils import format_datetime
 
 from tests.conformance import tree
 from tests.conformance.case import EVERYWHERE, NGINX, Request, Want, choice, get, head, rfc, same, send, want
@@ -132,6 +134,91 @@ IGNORED = (
         ),
     ]
 )
+
+LEAP = "/download/month-06.txt"
+"""Modified at 12:30:00, which a leap second may also call 12:29:60."""
+
+DATES = [
+    rfc(
+        "date-with-a-leap-second",
+        "I7",
+        "5.6.7",
+        get(LEAP, If_Modified_Since="Sun, 06 Jun 2021 12:29:60 GMT"),
+        want(304, b""),
+    ),
+    rfc(
+        "date-with-a-leap-second-earlier",
+        "I7",
+        "5.6.7",
+        get(LEAP, If_Modified_Since="Sun, 06 Jun 2021 12:28:60 GMT"),
+        200,
+    ),
+    rfc("date-just-before", "I7", "5.6.7", get(LEAP, If_Modified_Since="Sun, 06 Jun 2021 12:29:59 GMT"), 200),
+    rfc("date-with-second-61", "I7", "5.6.7", get(LEAP, If_Modified_Since="Sun, 06 Jun 2021 12:30:61 GMT"), 200),
+    rfc(
+        "date-of-two-digits-in-the-past",
+        "I7",
+        "5.6.7",
+        get(TEN, If_Modified_Since="Sunday, 06-Nov-94 08:49:37 GMT"),
+        WHOLE,
+    ),
+    rfc(
+        "date-of-two-digits-in-the-past-unmodified",
+        "I9",
+        "5.6.7",
+        get(TEN, If_Unmodified_Since="Sunday, 06-Nov-94 08:49:37 GMT"),
+        FAILED,
+    ),
+    rfc(
+        "date-of-two-digits-in-the-future",
+        "I7",
+        "5.6.7",
+        get(TEN, If_Modified_Since="Sunday, 06-Nov-44 08:49:37 GMT"),
+        NOT_MODIFIED,
+    ),
+    rfc(
+        "date-in-asctime-with-one-digit",
+        "I7",
+        "5.6.7",
+        get(TEN, If_Modified_Since="Sun Nov  6 08:49:37 2033"),
+        NOT_MODIFIED,
+    ),
+    rfc(
+        "date-in-asctime-with-zero",
+        "I7",
+        "5.6.7",
+        get(TEN, If_Modified_Since="Sun Nov 06 08:49:37 2033"),
+        [WHOLE, NOT_MODIFIED],
+    ),
+    rfc(
+        "date-in-lower-case",
+        "I7",
+        "5.6.7",
+        get(TEN, If_Modified_Since="sun, 06 nov 2033 08:49:37 gmt"),
+        [WHOLE, NOT_MODIFIED],
+    ),
+    rfc("date-in-another-zone", "I7", "5.6.7", get(TEN, If_Modified_Since="Sun, 06 Nov 2033 08:49:37 +0100"), WHOLE),
+    *(
+        rfc(
+            f"date-of-{name}",
+            "I7",
+            "5.6.7",
+            get(f"/download/{name}", If_Modified_Since=format_datetime(moment, usegmt=True)),
+            want(304, b""),
+        )
+        for name, moment in tree.MONTHS.items()
+    ),
+    *(
+        rfc(
+            f"date-before-{name}",
+            "I7",
+            "5.6.7",
+            get(f"/download/{name}", If_Modified_Since=format_datetime(moment - timedelta(seconds=1), usegmt=True)),
+            200,
+        )
+        for name, moment in tree.MONTHS.items()
+    ),
+]
 
 NONE_MATCH = [
     *(
@@ -468,6 +555,7 @@ STREAMED = [
 ]
 
 CASES = [
+    *DATES,
     *HONOURED,
     *IGNORED,
     *NONE_MATCH,

@@ -1,6 +1,7 @@
 """Header fields of the file routes: rows E1 to E12, and Content-Disposition, rows F1 to F5."""
 
 import re
+from email.utils import format_datetime
 from urllib.parse import quote
 
 from tests.conformance import tree
@@ -51,6 +52,15 @@ COMMON = [
     ),
     rfc(
         "nanosecond-is-cut", "E4", "8.8.2", get("/download/nanosecond.txt"), want(200, last_modified=tree.LAST_MODIFIED)
+    ),
+    *(
+        same(
+            f"last-modified-{name}",
+            "E4",
+            get(f"/download/{name}"),
+            want(200, last_modified=format_datetime(moment, usegmt=True)),
+        )
+        for name, moment in tree.MONTHS.items()
     ),
     same("epoch", "E4", get("/download/epoch.txt"), want(200, last_modified="Thu, 01 Jan 1970 00:00:00 GMT")),
     rfc(
@@ -314,6 +324,20 @@ def _disposition(name: str, position: int) -> Case:
 _ASCII_FALLBACK = re.compile(
     r"""attachment; filename="[^"\\%\x00-\x1f\x7f-\U0010ffff]*"; filename\*=(UTF|utf)-8''[!#$&+.^_`|~0-9A-Za-z%-]+"""
 )
+FALLBACKS = {
+    "caf\u00e9.txt": "cafe.txt",
+    "e\u0301-combining.txt": "e-combining.txt",
+    "\u65e5\u672c\u8a9e.txt": "___.txt",
+    "\U0001f600.txt": "_.txt",
+    "bidi-\u202etxt.exe": "bidi-_txt.exe",
+    'quo"te.txt': "quo_te.txt",
+    "back\\slash.txt": "back_slash.txt",
+    "per%cent.txt": "per_cent.txt",
+    "with space.txt": "with space.txt",
+    "semi;colon.txt": "semi;colon.txt",
+}
+"""What is said to a client that cannot read `filename*`: accents dropped, `_` for what has no likeness in ASCII."""
+
 DISPOSITIONS = [
     *(_disposition(name, position) for position, name in enumerate(dict.fromkeys((*PLAIN, *tree.ODD_NAMES)))),
     same(
@@ -428,4 +452,34 @@ DISPOSITIONS = [
     ),
 ]
 
-CASES = [*COMMON, *REPORTS, *TYPED, *DISPOSITIONS]
+LIKENESSES = [
+    *(
+        choice(
+            f"disposition-likeness-{position}",
+            "F5",
+            "a likeness in ASCII is better than nothing (RFC 6266 §4.3)",
+            get(f"/download/{_q(name)}"),
+            want(200, content_disposition=f"attachment; filename=\"{likeness}\"; filename*=UTF-8''{_q(name)}"),
+        )
+        for position, (name, likeness) in enumerate(FALLBACKS.items())
+    ),
+    *(
+        choice(
+            f"disposition-control-is-a-line-{position}",
+            "F4",
+            "a control character becomes `_` in both names",
+            get(f"/download/{_q(name)}"),
+            want(200, content_disposition=Named("attachment", re.sub(r"[\x00-\x1f\x7f]", "_", name))),
+        )
+        for position, name in enumerate(tree.CONTROL_NAMES)
+    ),
+    choice(
+        "report-id-with-a-space-at-the-end",
+        "E10",
+        "a space at the end of a field value is trimmed on its way (RFC 9110 §5.5)",
+        get("/reports/trailing%20"),
+        want(200, x_report_id="trailing%20"),
+    ),
+]
+
+CASES = [*LIKENESSES, *COMMON, *REPORTS, *TYPED, *DISPOSITIONS]

@@ -350,6 +350,9 @@ class Connection(asyncio.Protocol):
         self.server_state.total_requests += 1
         if self.wire.watched >= 0:
             self.wire.release()
+        cycle.ended_at = now = monotonic()
+        if cycle.first_byte_at is None and cycle.complete:
+            cycle.first_byte_at = now
         self.on_finished(cycle)
         if self._closing:
             return
@@ -364,7 +367,7 @@ class Connection(asyncio.Protocol):
         elif not self._reading:
             self._resume_reading()
         keep_alive = self.config.timeout_keep_alive
-        self._deadline = monotonic() + keep_alive
+        self._deadline = now + keep_alive
         if self._deadline < self._timer_at:
             self._arm(keep_alive)
 

@@ -49,6 +49,8 @@ class Cycle:
     outcome = ""
     zero_copy = False
     first_byte_at: float | None = None
+    ended_at: float | None = None
+    _head_sent = False
     _held = b""
     _chunked = False
     _bodiless = False
@@ -72,7 +74,7 @@ class Cycle:
     def bytes_sent(self) -> int:
         """Bytes of content that the socket has accepted; framing and head not counted."""
         now = self.wire.accepted if self._accepted_after < 0 else self._accepted_after
-        return max(0, now - self._accepted_before - self._overhead) if self.first_byte_at is not None else 0
+        return max(0, now - self._accepted_before - self._overhead) if self._head_sent else 0
 
     # -- the application's run
 
@@ -111,7 +113,7 @@ class Cycle:
         if self.complete or self._gone():
             return
         self.outcome = "failed"
-        if self.first_byte_at is not None:
+        if self._head_sent:
             self._break_off()
             return
         self._held = b""
@@ -136,7 +138,7 @@ class Cycle:
         if self.complete or self._gone():
             return
         self.outcome = self.outcome or "failed"
-        self.connection.break_off(reset=self._ends_with_connection and self.first_byte_at is not None)
+        self.connection.break_off(reset=self._ends_with_connection and self._head_sent)
 
     def disconnect(self) -> None:
         """The client has gone. Wakes `receive`; every `send` from now on raises `ClientDisconnected`."""
@@ -240,9 +242,13 @@ class Cycle:
         head = [status_line, connection.static_lines, lines]
         if connection.dated and b"date" not in fields:
             head.append(response_head.date_line())
+        scope = self.scope
+        self._bodiless = scope["method"] == "HEAD" or status == 304 or status == 204
         if b"transfer-encoding" in fields or (status == 204 and b"content-length" in fields):
             head[2] = self._without_framing(headers, fields, status)
-        self._frame(status, headers, fields, head)
+        self._frame(headers, fields, head)
+        if not self.keep_alive or b"connection" in fields or scope["http_version"] == "1.0":
+            self._persist(headers, fields, head)
         head.append(b"\r\n")
         self._held = b"".join(head)
         self._overhead += len(self._held)
@@ -275,37 +281,35 @@ class Cycle:
         kept = [header for header in headers if header[0] not in drop]
         return response_head.field_lines(kept, dict(kept))
 
-    def _frame(self, status: int, headers: Sequence[Header], fields: dict[bytes, bytes], head: list[bytes]) -> None:
-        """Decide how the end of the content is told (RFC 9112 §6.3), and whether the connection goes on."""
-        http_1_0 = self.scope["http_version"] == "1.0"
-        self._bodiless = self.scope["method"] == "HEAD" or status in (204, 304)
+    def _frame(self, headers: Sequence[Header], fields: dict[bytes, bytes], head: list[bytes]) -> None:
+        """Decide how the end of the content is told (RFC 9112 §6.3)."""
         length = fields.get(b"content-length")
         if length is not None:
-            if not length.isdigit() or (
-                len(fields) != len(headers) and sum(name == b"content-length" for name, _ in headers) > 1
-            ):
+            if len(fields) != len(headers) and sum(name == b"content-length" for name, _ in headers) > 1:
+                raise RuntimeError("Invalid Content-Length.")
+            if not length.isdigit():
                 raise RuntimeError("Invalid Content-Length.")
             self._remaining = int(length)
         elif self._bodiless:
             pass
-        elif http_1_0:
+        elif self.scope["http_version"] == "1.0":
             self._ends_with_connection = True  # RFC 9112 §6.1: no transfer coding to an HTTP/1.0 client
             self.keep_alive = False
         else:
             self._chunked = True
             head.append(b"transfer-encoding: chunked\r\n")
 
+    def _persist(self, headers: Sequence[Header], fields: dict[bytes, bytes], head: list[bytes]) -> None:
+        """Say whether the connection goes on, where that does not go without saying (RFC 9112 §9.3, §9.6)."""
         if b"connection" in fields:
-            if any(
-                name == b"connection" and b"close" in [token.strip() for token in value.lower().split(b",")]
-                for name, value in headers
-            ):
+            options = [value.lower() for name, value in headers if name == b"connection"]
+            if b"close" in [option.strip() for value in options for option in value.split(b",")]:
                 self.keep_alive = False
                 return
-        elif http_1_0 and self.keep_alive:
-            head.append(b"connection: keep-alive\r\n")
         if not self.keep_alive:
             head.append(b"connection: close\r\n")
+        elif b"connection" not in fields:
+            head.append(b"connection: keep-alive\r\n")
 
     def flush_head(self) -> None:
         """Send the head that waits for a body; the loop has turned without one."""
@@ -314,7 +318,8 @@ class Cycle:
                 sent = self.wire.send_now(self._held)
             except ClientDisconnected:
                 return
-            if sent and self.first_byte_at is None:
+            if sent and not self._head_sent:
+                self._head_sent = True
                 self.first_byte_at = monotonic()
             self._held = self._held[sent:]
 
@@ -340,7 +345,9 @@ class Cycle:
         sent = self.wire.send_now(data)
         if self._held:
             self._held = b""
-            self.first_byte_at = monotonic()
+            self._head_sent = True
+            if more_body:  # Otherwise the first byte is also the last.
+                self.first_byte_at = self.first_byte_at or monotonic()
         if sent == len(data):
             return None
         return [memoryview(data)[sent:]]
@@ -350,7 +357,8 @@ class Cycle:
         if not self._held:
             return list(parts)
         held, self._held = self._held, b""
-        self.first_byte_at = monotonic()
+        self._head_sent = True
+        self.first_byte_at = self.first_byte_at or monotonic()
         return [held, *parts]
 
     def _chunk(self, body: Buffer, more_body: bool) -> Buffer | list[Buffer]:

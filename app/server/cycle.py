@@ -229,17 +229,16 @@ class Cycle:
         if type(headers) is not list:
             headers = list(headers)
         try:
-            status_line = response_head.STATUS_LINES[status]
             fields = dict(headers)
             lines = response_head.field_lines(headers, fields)
-        except KeyError:
-            raise RuntimeError(f"Invalid HTTP status code {status!r}.") from None
         except (RuntimeError, TypeError):
             headers = response_head.lower(headers)
             fields = dict(headers)
             lines = response_head.field_lines(headers, fields)
-
-        head = [status_line, connection.static_lines, lines]
+        try:
+            head = [response_head.STATUS_LINES[status], connection.static_lines, lines]
+        except KeyError:
+            raise RuntimeError(f"Invalid HTTP status code {status!r}.") from None
         if connection.dated and b"date" not in fields:
             head.append(response_head.date_line())
         scope = self.scope
@@ -250,21 +249,25 @@ class Cycle:
         if not self.keep_alive or b"connection" in fields or scope["http_version"] == "1.0":
             self._persist(headers, fields, head)
         head.append(b"\r\n")
-        self._held = b"".join(head)
-        self._overhead += len(self._held)
+        self._held = held = b"".join(head)
+        self._overhead += len(held)
         self.started = True
         self.expects_continue = False
         if connection.access_log:
-            connection.access_logger.info(
-                '%s - "%s %s HTTP/%s" %d',
-                get_client_addr(self.scope),  # type: ignore[arg-type]
-                self.scope["method"],
-                get_path_with_query_string(self.scope),  # type: ignore[arg-type]
-                self.scope["http_version"],
-                status,
-            )
+            self._log_access()
         if not connection.stepping:
             connection.loop.call_soon(self.flush_head)
+
+    def _log_access(self) -> None:
+        """uvicorn's access log line, at the time and in the form of uvicorn's own."""
+        self.connection.access_logger.info(
+            '%s - "%s %s HTTP/%s" %d',
+            get_client_addr(self.scope),  # type: ignore[arg-type]
+            self.scope["method"],
+            get_path_with_query_string(self.scope),  # type: ignore[arg-type]
+            self.scope["http_version"],
+            self.status,
+        )
 
     def _without_framing(self, headers: Sequence[Header], fields: dict[bytes, bytes], status: int) -> bytes:
         """Field lines less Transfer-Encoding, which is ours to choose, and without any framing for a 204."""
@@ -325,32 +328,27 @@ class Cycle:
 
     def _send_body(self, body: Buffer, more_body: bool) -> Sequence[Buffer] | None:
         """Send a part of the content as far as it goes at once; what is left, or None."""
-        data: Buffer | list[Buffer]
+        held = self._held
         if self._bodiless:
-            data = self._held
+            data: Buffer = held
         elif self._chunked:
-            data = self._chunk(body, more_body)
+            if len(body) > JOIN_LIMIT:
+                return self._take_held(*self._chunk(body, more_body))
+            data = b"".join((held, *self._chunk(body, more_body)))
         else:
             self._count(len(body), more_body)
-            if not self._held:
-                data = body
-            elif len(body) <= JOIN_LIMIT:
-                data = b"".join((self._held, body))
-            else:
+            if held and len(body) > JOIN_LIMIT:
                 return self._take_held(body)
-        if not isinstance(data, (bytes, bytearray, memoryview)):
-            return data
+            data = b"".join((held, body)) if held else body
         if not data:
             return None
         sent = self.wire.send_now(data)
-        if self._held:
+        if held:
             self._held = b""
             self._head_sent = True
-            if more_body:  # Otherwise the first byte is also the last.
-                self.first_byte_at = self.first_byte_at or monotonic()
-        if sent == len(data):
-            return None
-        return [memoryview(data)[sent:]]
+            if more_body and self.first_byte_at is None:  # Otherwise the first byte is also the last.
+                self.first_byte_at = monotonic()
+        return None if sent == len(data) else [memoryview(data)[sent:]]
 
     def _take_held(self, *parts: Buffer) -> list[Buffer]:
         """The head, if it still waits, and the parts, to be sent one after another."""
@@ -361,19 +359,15 @@ class Cycle:
         self.first_byte_at = self.first_byte_at or monotonic()
         return [held, *parts]
 
-    def _chunk(self, body: Buffer, more_body: bool) -> Buffer | list[Buffer]:
-        """The framed content as one buffer, after the head if it still waits; as several if it is large."""
-        parts: list[Buffer] = [self._held]
-        if len(body):
-            size = b"%x\r\n" % len(body)
-            self._overhead += len(size) + 2
-            parts += [size, body, b"\r\n"]
-        if not more_body:
-            self._overhead += 5
-            parts.append(b"0\r\n\r\n")
-        if len(body) <= JOIN_LIMIT:
-            return b"".join(parts)
-        return self._take_held(b"".join(parts[1:2]), body, b"".join(parts[3:]))
+    def _chunk(self, body: Buffer, more_body: bool) -> Sequence[Buffer]:
+        """The content in chunked framing (RFC 9112 §7.1)."""
+        size = len(body)
+        if not size and more_body:
+            return ()  # A chunk of no bytes would be the last.
+        before = b"%x\r\n" % size if size else b""
+        after = (b"\r\n" if size else b"") + (b"" if more_body else b"0\r\n\r\n")
+        self._overhead += len(before) + len(after)
+        return before, body, after
 
     def _count(self, size: int, more_body: bool) -> None:
         """Hold the application to its Content-Length."""
@@ -413,10 +407,9 @@ class Cycle:
         elif not self._chunked:
             self._count(count, more_body)
         before, after = b"", b""
-        if self._chunked:
-            before, after = (b"%x\r\n" % count, b"\r\n") if count else (b"", b"")
-            if not more_body:
-                after += b"0\r\n\r\n"
+        if self._chunked and not self._bodiless:
+            before = b"%x\r\n" % count if count else b""
+            after = (b"\r\n" if count else b"") + (b"" if more_body else b"0\r\n\r\n")
             self._overhead += len(before) + len(after)
         await wire.send_rest(self._take_held(before) if self._held or before else ())
         if count:

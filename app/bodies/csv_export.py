@@ -8,16 +8,11 @@ from app.storage.row_source import Csv, Notation, RowSource, Selection
 BYTE_ORDER_MARK = "\ufeff".encode()
 
 
-async def export_blocks(
-    source: RowSource, selection: Selection, notation: Notation, *, mark: bool = False
-) -> AsyncGenerator[bytes]:
-    """The export as text in UTF-8; JSON lines have no first line. `mark` puts a byte order mark before CSV, for Excel.
-
-    Raises what the source raises.
-    """
+async def export_blocks(source: RowSource, selection: Selection, notation: Notation) -> AsyncGenerator[bytes]:
+    """The export as text in UTF-8; JSON lines have no first line. Raises what the source raises."""
     head = b""
     if isinstance(notation, Csv):
-        head = BYTE_ORDER_MARK if mark else b""
+        head = BYTE_ORDER_MARK if notation.for_excel else b""
         head += notation.delimiter.join(selection.columns).encode() + b"\r\n"
     async with aclosing(source.lines(selection, notation)) as lines:
         async for block in lines:

@@ -2,14 +2,16 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from importlib import import_module
 from typing import Any
 
 from app.storage.threads import in_thread
 
+zlib: Any
 try:
-    from isal import isal_zlib as zlib
+    zlib = import_module("isal.isal_zlib")
 except ModuleNotFoundError:
-    import zlib
+    zlib = import_module("zlib")
 
 LEVEL = 1
 """The fastest: what is asked for is a shorter transfer, and the next levels cost three times the CPU for a tenth."""
@@ -22,7 +24,7 @@ async def gzip_blocks(blocks: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
 
     Takes over `blocks` and closes it.
     """
-    compressor: Any = zlib.compressobj(LEVEL, zlib.DEFLATED, _GZIP)
+    compressor = zlib.compressobj(LEVEL, zlib.DEFLATED, _GZIP)
     first = True
     async with aclosing(blocks):
         async for block in blocks:

@@ -58,7 +58,7 @@ Run = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """Text at (`x`, `y`) in points from the left and top edge of what may be printed on; a rule goes under a heading."""
+    """Text at (`x`, `y`) in points from the left and the top of what may be printed on; a heading has a rule."""
 
     x: float
     y: float
@@ -72,7 +72,7 @@ def _pages(report: Report, title: str, width: float, height: float) -> Iterator[
     page: list[Line] = []
     y = 0.0
     made_at = report.made_at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-    for text, size in ((title, TITLE_SIZE), (f"Generated at {made_at}", TEXT_SIZE), (report.caption, TEXT_SIZE)):
+    for text, size in ((title, TITLE_SIZE), (f"Generated at {made_at}", TEXT_SIZE), (report.table.caption, TEXT_SIZE)):
         for runs in _wrapped(text, size, width):
             if y + size * LEADING > height:
                 yield page
@@ -80,9 +80,9 @@ def _pages(report: Report, title: str, width: float, height: float) -> Iterator[
             y += size * LEADING
             page.append(Line(0, y, size, runs))
         y += size * 0.5
-    head, head_height = _row(report.columns, width, rule=True)
+    head, head_height = _row(report.table.columns, width, rule=True)
     placed = False
-    for row in report.rows:
+    for row in report.table.rows:
         lines, row_height = _row(row, width)
         if not placed or y + row_height > height:
             if placed or y + head_height + row_height > height:
@@ -105,7 +105,9 @@ def _row(cells: Sequence[str], width: float, rule: bool = False) -> tuple[list[L
         wrapped = list(_wrapped(cell, TEXT_SIZE, column - 6))
         deepest = max(deepest, len(wrapped))
         for depth, runs in enumerate(wrapped, 1):
-            lines.append(Line(number * column, depth * TEXT_SIZE * LEADING, TEXT_SIZE, runs, rule=column if rule else 0))
+            lines.append(
+                Line(number * column, depth * TEXT_SIZE * LEADING, TEXT_SIZE, runs, rule=column if rule else 0)
+            )
     return lines, deepest * TEXT_SIZE * LEADING + 4
 
 

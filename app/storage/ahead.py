@@ -1,57 +1,87 @@
-"""Blocks made by a plain generator in worker threads, at most one ahead of the reader.
+"""Items made by a plain generator in worker threads, ahead of the reader by no more than two.
 
-No thread is held while the reader is slow: each block is a job of its own.
+A thread goes on while the reader keeps up, so that neither waits for the other to wake; while the reader is slow, no
+thread is held.
 """
 
 import asyncio
 import threading
+from collections import deque
 from collections.abc import AsyncGenerator, Callable, Generator
-from concurrent.futures import Executor, Future
-from typing import TypeVar
+from concurrent.futures import Executor
+from typing import Generic, TypeVar
 
 import anyio
 
 T = TypeVar("T")
 
-Blocks = Generator[bytes]
+AHEAD = 2
+"""Items that may wait for the reader."""
 
 
-async def one_ahead(pool: Executor, make: Callable[[threading.Event], Blocks]) -> AsyncGenerator[bytes]:
-    """The blocks of `make(stopped)`, each made in `pool` while the one before it is being used.
+async def ahead(pool: Executor, make: Callable[[threading.Event], Generator[T]]) -> AsyncGenerator[T]:
+    """The items of `make(stopped)`, made in `pool` while the ones before are being used.
 
-    `make` looks at its event now and then and ends when it is set. Closing this iterator sets it, waits
-    for the block under way, and closes the generator in the pool, so that what that holds is freed.
+    `make` looks at its event now and then and ends when it is set. Closing this iterator sets it, waits for the item
+    under way, and closes the generator in the pool, so that what that holds is freed.
     """
     stopped = threading.Event()
-    job = _Job(make(stopped))
+    maker = _Maker(make(stopped), pool)
     try:
-        ahead = pool.submit(job.next_block)
-        while block := await _outcome(ahead):
-            ahead = pool.submit(job.next_block)
-            yield block
+        while (item := await maker.take()) is not None:
+            yield item
     finally:
         stopped.set()
-        closed = pool.submit(job.close)  # takes place even if nobody can wait for it
+        closed = pool.submit(maker.close)  # takes place even if nobody can wait for it
         with anyio.CancelScope(shield=True):
-            await _outcome(closed)
+            await asyncio.wrap_future(closed)
 
 
-class _Job:
-    """A generator that threads may call in turns; `close` waits for a call under way."""
+class _Maker(Generic[T]):
+    """A generator that one thread at a time drives; `take` belongs to the event loop, the rest to the pool."""
 
-    def __init__(self, blocks: Blocks) -> None:
-        self._blocks = blocks
-        self._lock = threading.Lock()
+    def __init__(self, items: Generator[T], pool: Executor) -> None:
+        self._items = items
+        self._pool = pool
+        self._loop = asyncio.get_running_loop()
+        self._driving = threading.Lock()
+        self._state = threading.Lock()
+        self._ready: deque[T | BaseException | None] = deque()
+        self._works = False
+        self._ended = False
+        self._arrived = asyncio.Event()
 
-    def next_block(self) -> bytes:
-        """The next block; empty at the end."""
-        with self._lock:
-            return next(self._blocks, b"")
+    async def take(self) -> T | None:
+        """The next item, None after the last; raises what the generator raised."""
+        while True:
+            with self._state:
+                self._arrived.clear()
+                arrived = bool(self._ready)
+                item = self._ready.popleft() if arrived else None
+                if not self._works and not self._ended:
+                    self._works = True
+                    self._pool.submit(self._work)
+            if isinstance(item, BaseException):
+                raise item
+            if arrived:
+                return item
+            await self._arrived.wait()
+
+    def _work(self) -> None:
+        goes_on = True
+        while goes_on:
+            try:
+                with self._driving:
+                    item: T | BaseException | None = next(self._items, None)
+            except BaseException as error:
+                item = error
+            with self._state:
+                self._ready.append(item)
+                self._ended = item is None or isinstance(item, BaseException)
+                goes_on = self._works = not self._ended and len(self._ready) < AHEAD
+            self._loop.call_soon_threadsafe(self._arrived.set)
 
     def close(self) -> None:
-        with self._lock:
-            self._blocks.close()
-
-
-async def _outcome(future: Future[T]) -> T:
-    return await asyncio.wrap_future(future)
+        """Free what the generator holds, after the item under way."""
+        with self._driving:
+            self._items.close()

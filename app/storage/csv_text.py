@@ -1,46 +1,49 @@
-"""CSV text as blocks of bytes (RFC 4180). Pure; each function walks a block with the few calls that run at C speed."""
+"""CSV text as blocks of bytes (RFC 4180). Pure; goes through a block in the few calls that run at C speed."""
 
-FIELD_END = b"\x1f"
-"""Stands between the cells of a line until it is known which cells need quotes."""
+CELL_END, LINE_END = b"\x1f", b"\x1e"
+"""Between cells and between lines until it is known which cells need quotes: ASCII's unit and record separator."""
 
 
 def is_regular(block: bytes, lines: int, columns: int) -> bool:
-    """Whether the only FIELD_END, CR and LF in `block` are those between its cells and its lines.
+    """Whether `block` has exactly the CELL_ENDs and LINE_ENDs that stand between so many cells and lines.
 
-    True means that every line can be cut at them; any other such byte must be within a cell.
+    If so, none is within a cell, and the block can be cut at them.
     """
-    structure = lines * (columns + 1) - 2  # the last line has no CRLF yet
-    return len(block) - len(block.translate(None, FIELD_END + b"\r\n")) == structure
+    return len(block) - len(block.translate(None, CELL_END + LINE_END)) == lines * columns - 1
 
 
-def put_quotes(block: bytes, delimiter: bytes) -> bytes:
-    """A regular block with `delimiter` between its cells and quotes around the cells that need them."""
-    if delimiter not in block and b'"' not in block:
-        return block.replace(FIELD_END, delimiter)
-    parts = []
-    done, quote, mark = 0, block.find(b'"'), block.find(delimiter)
-    while quote >= 0 or mark >= 0:
-        hit = max(quote, mark) if quote < 0 or mark < 0 else min(quote, mark)
-        start = max(done, 1 + block.rfind(FIELD_END, done, hit), 1 + block.rfind(b"\n", done, hit))
-        stop = min(_end(block, FIELD_END, hit), _end(block, b"\r", hit))
-        parts += block[done:start].replace(FIELD_END, delimiter), b'"', block[start:stop].replace(b'"', b'""'), b'"'
-        done = stop
-        if 0 <= quote < done:
-            quote = block.find(b'"', done)
-        if 0 <= mark < done:
-            mark = block.find(delimiter, done)
-    parts.append(block[done:].replace(FIELD_END, delimiter))
-    return b"".join(parts)
+def finished(block: bytes, delimiter: bytes) -> bytes:
+    """A regular block as CSV: `delimiter` between cells, CRLF between lines, quotes around the cells that need them."""
+    cells = _cells_with(block, (delimiter, b'"', b"\r", b"\n"))
+    if cells:
+        parts: list[bytes] = []
+        done = 0
+        for start, stop in sorted(cells.items()):
+            parts += block[done:start], b'"', block[start:stop].replace(b'"', b'""'), b'"'
+            done = stop
+        parts.append(block[done:])
+        block = b"".join(parts)
+    return block.replace(CELL_END, delimiter).replace(LINE_END, b"\r\n")
 
 
-def _end(block: bytes, mark: bytes, start: int) -> int:
-    """Where `mark` next stands from `start` on; the end of the block if nowhere."""
-    at = block.find(mark, start)
-    return len(block) if at < 0 else at
+def _cells_with(block: bytes, marks: tuple[bytes, ...]) -> dict[int, int]:
+    """Start and stop of every cell of a regular block that has one of `marks` in it."""
+    cells = {}
+    for mark in marks:
+        hit = block.find(mark)
+        while hit >= 0:
+            line = 1 + block.rfind(LINE_END, 0, hit)
+            start = max(line, 1 + block.rfind(CELL_END, line, hit))
+            stop = block.find(CELL_END, hit)
+            end = block.find(LINE_END, hit, stop if stop >= 0 else len(block))
+            stop = end if end >= 0 else stop if stop >= 0 else len(block)
+            cells[start] = stop
+            hit = block.find(mark, stop)
+    return cells
 
 
-def end_lines(block: bytes, in_quotes: bool) -> tuple[bytes, bool]:
-    """Turn LF line ends into CRLF and leave those within quoted cells alone.
+def with_crlf(block: bytes, in_quotes: bool) -> tuple[bytes, bool]:
+    """CSV with its LF line ends made CRLF; those within quoted cells stay.
 
     `in_quotes` says whether the block starts within a quoted cell; returned is whether it ends in one.
     """

@@ -11,7 +11,7 @@ TABLE = "users"
 COLUMNS = ("id", "name", "email", "created_at")
 """The columns that an export may have, in the order of an export that names none."""
 
-BLOCK_SIZE = 1 << 18
+BLOCK_SIZE = 1 << 17
 """Bytes that a block aims at: below 64 KiB handing blocks over costs, and a megabyte is memory held by each client."""
 
 FIRST_ROWS = 100
@@ -35,11 +35,12 @@ class Selection:
 class Csv:
     """RFC 4180: CRLF after every line, quotes only around cells that need them, NULL as an empty cell.
 
-    With `guard`, a text cell that a spreadsheet would run as a formula is given a leading apostrophe.
+    `for_excel` gives a text cell that a spreadsheet would run as a formula a leading apostrophe, and the file a byte
+    order mark.
     """
 
     delimiter: str = ","
-    guard: bool = False
+    for_excel: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,9 @@ class RowSource(Protocol):
         ...
 
 
+_FIRST_MOMENT, _LAST_MOMENT = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
+
+
 def as_utc(time: datetime) -> datetime:
     """`time` in UTC; one that falls off the calendar by its offset becomes the calendar's first or last moment."""
     if time.tzinfo is None:
@@ -81,8 +85,7 @@ def as_utc(time: datetime) -> datetime:
     try:
         return time.astimezone(UTC)
     except OverflowError:
-        end = datetime.min if time.year == datetime.min.year else datetime.max
-        return end.replace(tzinfo=UTC)
+        return _FIRST_MOMENT if time.year == _FIRST_MOMENT.year else _LAST_MOMENT
 
 
 def open_rows(url: str) -> RowSource:

@@ -1,21 +1,22 @@
 """Rows from SQLite: read-only, one connection and one read transaction for each export, made into lines by SQL.
 
 A block is one SELECT over a window of rowids: `||` joins cells, group_concat joins lines, and Python sees one bytes
-object for some thousand rows. It is right as it stands unless a cell has a quote, a delimiter, a line end or FIELD_END
-in it. That is counted; then the few cells are quoted here, or the window is read again with SQL that looks at each cell.
+object for some thousand rows. Which cells need quotes is then found by searching the block, as few do. SQL that looks
+at each cell is half as fast, and for what that cannot do: a guard against formulas, JSON, separators within cells.
 """
 
+import asyncio
 import os
 import sqlite3
 import threading
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, closing
 from functools import partial
 from urllib.parse import quote
 
-from app.storage.ahead import Blocks, one_ahead
-from app.storage.csv_text import as_utf8, is_regular, put_quotes
+from app.storage.ahead import ahead
+from app.storage.csv_text import is_regular
 from app.storage.errors import Exhausted, FileChanged, NotFound, StorageError, Unavailable
 from app.storage.row_source import BLOCK_SIZE, FIRST_ROWS, TABLE, Csv, Notation, Selection
 from app.storage.sqlite_text import LAST_ROWID, Statements
@@ -40,8 +41,11 @@ class SQLiteRows:
         self.path = os.path.abspath(path)
         self._pool = ThreadPoolExecutor(POOL_SIZE, thread_name_prefix="rows")
 
-    def lines(self, selection: Selection, notation: Notation) -> AsyncGenerator[bytes]:
-        return one_ahead(self._pool, partial(_blocks, self.path, selection, notation))
+    async def lines(self, selection: Selection, notation: Notation) -> AsyncGenerator[bytes]:
+        async with aclosing(ahead(self._pool, partial(_blocks, self.path, selection, notation))) as blocks:
+            async for finish in blocks:
+                # SQLite meanwhile makes the next block, without the interpreter's lock.
+                yield await asyncio.wrap_future(self._pool.submit(finish))
 
     async def check(self) -> None:
         async with aclosing(self.lines(Selection(limit=1), Csv())) as lines:
@@ -51,7 +55,11 @@ class SQLiteRows:
         self._pool.shutdown(wait=False)
 
 
-def _blocks(path: str, selection: Selection, notation: Notation, stopped: threading.Event) -> Blocks:
+Unfinished = Callable[[], bytes]
+"""What remains to be done to a block without the database."""
+
+
+def _blocks(path: str, selection: Selection, notation: Notation, stopped: threading.Event) -> Generator[Unfinished]:
     """What `RowSource.lines` gives, for threads to iterate."""
     statements = Statements(selection, notation)
     try:
@@ -63,12 +71,12 @@ def _blocks(path: str, selection: Selection, notation: Notation, stopped: thread
             for block in make(connection, statements):
                 if frozen is not None and frozen != _version(path):
                     raise FileChanged
-                yield as_utf8(block)
+                yield block
     except sqlite3.Error as error:
         raise _translated(error) from error
 
 
-def _by_window(connection: sqlite3.Connection, statements: Statements) -> Blocks:
+def _by_window(connection: sqlite3.Connection, statements: Statements) -> Generator[Unfinished]:
     """Walk along the rowids, never by OFFSET from the start."""
     first, rows, left = -LAST_ROWID - 1, FIRST_ROWS, statements.limit
     while left > 0:
@@ -76,14 +84,14 @@ def _by_window(connection: sqlite3.Connection, statements: Statements) -> Blocks
         found = connection.execute(statements.window_end, statements.values | {"first": first, "rows": rows}).fetchone()
         last = LAST_ROWID if found is None else found[0]
         try:
-            block, count = _window(connection, statements, first, last)
+            block, count, finish = _window(connection, statements, first, last)
         except sqlite3.DataError:  # longer than VALUE_LIMIT
             if rows == 1:
                 raise
             rows = max(1, rows // 16)
             continue
         if count:
-            yield block + statements.line_end
+            yield partial(finish, block)
             rows = _fitting_rows(len(block), count)
         if last == LAST_ROWID:
             return
@@ -91,28 +99,27 @@ def _by_window(connection: sqlite3.Connection, statements: Statements) -> Blocks
         left -= count
 
 
-def _window(connection: sqlite3.Connection, statements: Statements, first: int, last: int) -> tuple[bytes, int]:
-    """The lines of a range of rowids, without the last line end, and how many they are."""
+def _window(
+    connection: sqlite3.Connection, statements: Statements, first: int, last: int
+) -> tuple[bytes, int, Callable[[bytes], bytes]]:
+    """The lines of a range of rowids, how many they are, and what makes them a block."""
     values = statements.values | {"first": first, "last": last}
     if statements.plain is not None:
         block, count = connection.execute(statements.plain, values).fetchone()
-        if not count:
-            return b"", 0
-        delimiter = statements.delimiter
-        if is_regular(block, count, statements.columns) and block.count(b'"') + block.count(delimiter) <= count:
-            return put_quotes(block, delimiter), count
+        if not count or is_regular(block, count, statements.columns):
+            return block or b"", count, statements.finish_plain
     block, count = connection.execute(statements.careful, values).fetchone()
-    return block or b"", count
+    return block or b"", count, statements.finish_careful
 
 
-def _by_row(connection: sqlite3.Connection, statements: Statements) -> Blocks:
+def _by_row(connection: sqlite3.Connection, statements: Statements) -> Generator[Unfinished]:
     """For what has no rowids, a view or a WITHOUT ROWID table: one cursor, in the order that SQLite gives."""
     cursor = connection.execute(statements.by_row, statements.values | {"limit": statements.limit})
     rows = FIRST_ROWS
     while lines := cursor.fetchmany(rows):
-        block = statements.line_end.join([line for (line,) in lines]) + statements.line_end
+        block = statements.line_end.join([line for (line,) in lines])
+        yield partial(statements.finish_careful, block)
         rows = _fitting_rows(len(block), len(lines))
-        yield block
 
 
 def _fitting_rows(length: int, rows: int) -> int:

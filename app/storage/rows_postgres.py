@@ -12,7 +12,7 @@ from typing import Any
 import anyio
 import asyncpg
 
-from app.storage.csv_text import end_lines
+from app.storage.csv_text import with_crlf
 from app.storage.errors import Exhausted, NotFound, StorageError, Unavailable
 from app.storage.row_source import BLOCK_SIZE, FORMULA_STARTS, TABLE, Csv, Notation, Selection, as_utc
 
@@ -29,7 +29,8 @@ _SESSION = (
 )
 _ERRORS = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
 
-Connection = asyncpg.Connection
+Connection = Any
+"""asyncpg's; it has no types."""
 
 
 class PostgresRows:
@@ -100,7 +101,7 @@ class _Sink:
         self._parts.clear()
         self._length = 0
         if self._crlf:
-            block, self._in_quotes = end_lines(block, self._in_quotes)
+            block, self._in_quotes = with_crlf(block, self._in_quotes)
         while not self._blocks.empty():
             self._taken.clear()
             await self._taken.wait()
@@ -155,7 +156,7 @@ def _query(selection: Selection, notation: Notation) -> str:
 
 def _cell(column: str, notation: Csv, alone: bool) -> str:
     """A cell for COPY to quote. Alone on its line an empty one becomes `""`, as an empty line is no cell."""
-    if notation.guard:
+    if notation.for_excel:
         starts = ", ".join(f"'{start}'" for start in FORMULA_STARTS)
         numbers = "'int2'::regtype, 'int4', 'int8', 'float4', 'float8', 'numeric'"
         column = (

@@ -1,6 +1,6 @@
 """Selections and notations as SQL for SQLite. A request puts nothing into it but bound values and words of our own."""
 
-from app.storage.csv_text import FIELD_END
+from app.storage.csv_text import CELL_END, LINE_END, as_utf8, finished
 from app.storage.row_source import FORMULA_STARTS, TABLE, Csv, Notation, Selection, as_utc
 
 LAST_ROWID = (1 << 63) - 1
@@ -9,8 +9,8 @@ LAST_ROWID = (1 << 63) - 1
 class Statements:
     """The statements of one export. `:first` and `:last` bound a window of rowids, both inclusive.
 
-    `plain` joins cells with FIELD_END and looks at none of them, `careful` gives finished lines; both return the lines
-    with line ends between, and their number. `values` are to be bound besides.
+    `plain` puts CELL_END and LINE_END between and looks at no cell, `careful` gives finished lines with their own ends
+    between; both give the number of lines too. `values` are to be bound besides.
     """
 
     def __init__(self, selection: Selection, notation: Notation) -> None:
@@ -22,18 +22,23 @@ class Statements:
         self.delimiter = notation.delimiter.encode() if isinstance(notation, Csv) else b""
         line = _line(selection, notation)
         window = f"FROM {TABLE} NOT INDEXED WHERE _rowid_ BETWEEN :first AND :last{condition}"  # in order of rowids
-        joined = f"SELECT group_concat(%s, {_text(self.line_end.decode())}), count(*) {window}"
-        self.careful = joined % line
+        self.careful = f"SELECT group_concat({line}, {_text(self.line_end.decode())}), count(*) {window}"
         self.plain: str | None = None
         # Each cell has to be seen if it may be a formula, or be a line by itself, as an empty line is no cell.
-        if isinstance(notation, Csv) and not notation.guard and self.columns > 1:
-            cells = [f"ifnull({column}, '')" for column in selection.columns]
-            self.plain = joined % _joined(cells, FIELD_END.decode())
+        if isinstance(notation, Csv) and not notation.for_excel and self.columns > 1:
+            cells = _joined([f"ifnull({column}, '')" for column in selection.columns], CELL_END.decode())
+            self.plain = f"SELECT group_concat({cells}, {_text(LINE_END.decode())}), count(*) {window}"
         self.window_end = (
             f"SELECT _rowid_ FROM {TABLE} NOT INDEXED WHERE _rowid_ >= :first{condition}"
             " ORDER BY _rowid_ LIMIT 1 OFFSET :rows - 1"
         )
         self.by_row = f"SELECT {line} FROM {TABLE} WHERE 1{condition} LIMIT :limit"
+
+    def finish_plain(self, block: bytes) -> bytes:
+        return as_utf8(finished(block, self.delimiter) + self.line_end)
+
+    def finish_careful(self, block: bytes) -> bytes:
+        return as_utf8(block + self.line_end)
 
     def _condition(self, selection: Selection) -> str:
         """Conditions on created_at, be it text that SQLite can read or seconds since the epoch."""
@@ -60,7 +65,7 @@ def _line(selection: Selection, notation: Notation) -> str:
 def _cell(column: str, notation: Csv, alone: bool) -> str:
     """A cell of CSV (RFC 4180 §2, rules 5 to 7), NULL as an empty one."""
     prefix = ""
-    if notation.guard:
+    if notation.for_excel:
         starts = ", ".join(map(_text, FORMULA_STARTS))
         prefix = (
             f"CASE WHEN typeof({column}) IN ('text', 'blob') AND substr(CAST({column} AS TEXT), 1, 1) IN ({starts})"

@@ -41,7 +41,7 @@ class TemporaryFiles:
             return os.open(".", os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC | os.O_EXCL, 0o600, dir_fd=self._fd)
         except OSError as error:
             if error.errno not in _NO_ANONYMOUS:
-                raise _translated(error) from error
+                raise as_storage_error(error) from error
         name, fd = self._create()
         os.unlink(name, dir_fd=self._fd)
         return fd
@@ -73,7 +73,7 @@ class TemporaryFiles:
         try:
             return name, os.open(name, _CREATE, 0o600, dir_fd=self._fd)
         except OSError as error:
-            raise _translated(error) from error
+            raise as_storage_error(error) from error
 
     def _remove_if_left(self, name: str) -> bool:
         try:
@@ -138,13 +138,13 @@ def _own_directory(path: str) -> int:
     except FileExistsError:
         pass
     except OSError as error:
-        raise _translated(error) from error
+        raise as_storage_error(error) from error
     try:
         fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError as error:
         if error.errno in (errno.ELOOP, errno.ENOTDIR):
             raise UnsafeDirectory(f"{path} is not a directory") from error
-        raise _translated(error) from error
+        raise as_storage_error(error) from error
     facts = os.fstat(fd)
     if facts.st_uid != os.geteuid() or facts.st_mode & 0o077:
         os.close(fd)
@@ -152,5 +152,6 @@ def _own_directory(path: str) -> int:
     return fd
 
 
-def _translated(error: OSError) -> Exception:
+def as_storage_error(error: OSError) -> Exception:
+    """`Exhausted` if there is no room, descriptor or memory left, else the error itself."""
     return Exhausted(str(error)) if error.errno in _EXHAUSTED else error

@@ -1,0 +1,351 @@
+"""A ZIP archive of a directory as a body: a known length, a validator, and any range of its bytes.
+
+Headers are made, stored members are slices of files, deflated members are packed again. Nothing is sent of a
+member that is not as it was listed; CRC-32s that are not known yet are computed shortly before they are needed.
+"""
+
+import hashlib
+import os
+import threading
+from array import array
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import aclosing
+from functools import partial
+from typing import Self
+
+from app.bodies.ahead import in_order
+from app.bodies.base import FileSlice, Piece
+from app.bodies.zip_deflate import BLOCK, WHOLE, pack_block
+from app.bodies.zip_members import UNKNOWN, Members, Stop, Stopped, advance_crc
+from app.bodies.zip_records import DEFLATED, STORED, Entry, Layout, descriptor, local_header
+from app.http.message import ByteRange
+from app.storage.checksums import Checksum, Checksums
+from app.storage.errors import FileChanged
+from app.storage.listing import Listing, Subtree
+from app.storage.openfile import OpenFile
+from app.storage.threads import in_thread
+
+VERSION = 1
+"""Of the layout, the naming and the packing. Any change that alters the bytes of an archive raises it."""
+
+COPIED = 1 << 18
+"""Stored members up to this many bytes are copied, many at a time; larger ones are slices of their file."""
+
+_RUN_BYTES = 1 << 20
+_RUN_MEMBERS = 512
+_RECORDS = 4096
+_TAIL = 1 << 16
+
+Job = Callable[[], "bytes | _LargeMember"]
+
+
+class Archive:
+    """The plan of an archive: listing, layout and what is known of CRCs; shared by the requests for it."""
+
+    def __init__(self, listing: Listing, known: Mapping[int, Checksum], checksums: Checksums, form: str = "") -> None:
+        self.listing = listing
+        self.layout = Layout(entry_of(listing, index, known.get(index)) for index in range(len(listing)))
+        self.form = form
+        self._checksums = checksums
+        self._crcs = array("q", [UNKNOWN]) * len(listing)
+        self.blocks: dict[int, array[int]] = {}
+        """Lengths of the blocks of each deflated member."""
+        for index, path in enumerate(listing.paths):
+            if path.endswith("/"):
+                self._crcs[index] = 0
+        for index, checksum in known.items():
+            self._crcs[index] = checksum.crc
+            if checksum.blocks:
+                self.blocks[index] = array("I", checksum.blocks)
+        self._locks = tuple(threading.Lock() for _ in range(16))
+        self._partial: dict[int, tuple[int, int]] = {}
+        self._tag: bytes | None = None
+
+    @property
+    def size(self) -> int:
+        """Length of the archive in bytes."""
+        return self.layout.size
+
+    def known_crc(self, index: int) -> int:
+        """The CRC-32 of a member, or `UNKNOWN`."""
+        return self._crcs[index]
+
+    def learn(self, found: list[tuple[int, int]]) -> None:
+        """Keep CRCs by index; beyond this archive too, unless the file may still change unseen."""
+        for index, crc in found:
+            self._crcs[index] = crc
+        settled = [(self.listing[i], Checksum(crc)) for i, crc in found if self.listing.is_settled(i)]
+        self._checksums.remember(settled, self.form)
+
+    def crc(self, members: Members, index: int, stop: Stop) -> int:
+        """The CRC-32 of a member, computed if need be; blocks. Requests that need the same share the work.
+
+        Raises `FileChanged` when the member is not as listed, `Stopped` when told to stop.
+        """
+        lock = self._locks[index % len(self._locks)]
+        while not lock.acquire(timeout=0.05):
+            if stop.is_set():
+                raise Stopped
+        try:
+            if self._crcs[index] == UNKNOWN:
+                self.learn([(index, self._compute(members, index, stop))])
+            return self._crcs[index]
+        finally:
+            lock.release()
+
+    def _compute(self, members: Members, index: int, stop: Stop) -> int:
+        size = self.listing.size(index)
+        with members.open(index) as file:
+            position, crc = advance_crc(file, size, *self._partial.pop(index, (0, 0)), stop)
+            now = os.fstat(file.fd)
+        # A file that was being written when it was listed may have grown: no validator has been given out
+        # for it yet, so the bytes found here are the ones that are announced.
+        growing = not self.listing.is_settled(index) and self.listing.grew(index, now)
+        if not (growing or self.listing.matches(index, now)):
+            raise FileChanged
+        if position < size:
+            self._partial[index] = position, crc
+            raise Stopped
+        return crc
+
+    def unknown(self) -> list[int]:
+        """Indexes of the members whose CRC is not known, those first that may still change unseen."""
+        indexes = [index for index, crc in enumerate(self._crcs) if crc == UNKNOWN]
+        return sorted(indexes, key=self.listing.is_settled)
+
+    def content_tag(self) -> bytes | None:
+        """The strong validator that every replica and restart gives alike; None until all CRCs are known. Blocks.
+
+        The central directory has every name, size, CRC, time, mode and method; the rest of the bytes follow.
+        """
+        if self._tag is None and min(self._crcs, default=0) != UNKNOWN:
+            digest = _digest(self.form)
+            for first in range(0, len(self.layout), _RECORDS):
+                digest.update(self.records(first, min(first + _RECORDS, len(self.layout))))
+            digest.update(self.layout.end)
+            self._tag = b'"z-%s"' % digest.hexdigest().encode()
+        return self._tag
+
+    def state_tag(self) -> bytes | None:
+        """A strong validator from the files' facts alone, as stored files have: true on this machine, at once.
+
+        None while a member may change without its facts showing it.
+        """
+        if not self.listing.all_settled():
+            return None
+        digest = _digest(self.form)
+        digest.update(self.listing.fingerprint())
+        return b'"s-%s"' % digest.hexdigest().encode()
+
+    def records(self, first: int, last: int) -> bytes:
+        """Central records of members whose CRCs are known."""
+        return b"".join(self.layout.record(index, self._crcs[index]) for index in range(first, last))
+
+
+def entry_of(listing: Listing, index: int, checksum: Checksum | None = None) -> Entry:
+    """The member that a listed file becomes: stored, unless its checksum says in which blocks it is packed."""
+    facts = listing[index]
+    name = listing.archive_paths[index].encode()
+    mtime = facts.mtime_ns // 1_000_000_000
+    if name.endswith(b"/"):
+        return Entry(name, 0, 0, mtime, facts.mode)
+    if checksum is None or not checksum.blocks:
+        return Entry(name, facts.size, facts.size, mtime, facts.mode)
+    packed = sum(array("I", checksum.blocks))
+    return Entry(name, facts.size, packed, mtime, facts.mode, DEFLATED, facts.size > WHOLE)
+
+
+def _digest(form: str) -> "hashlib.blake2b":
+    return hashlib.blake2b(f"{VERSION} {form}\n".encode(), digest_size=16)
+
+
+class ZipBody:
+    """An archive as the content of one response; `subtree` stays open as long as this is used."""
+
+    __slots__ = ("_archive", "_layout", "_members")
+
+    def __init__(self, archive: Archive, subtree: Subtree) -> None:
+        self._archive = archive
+        self._layout = archive.layout
+        self._members = Members(subtree, archive.listing)
+
+    def at_hand(self, start: int, stop: int) -> bytes | None:
+        """Nothing ever is: each member has to be opened."""
+        return None
+
+    async def pieces(self, start: int, stop: int) -> AsyncIterator[Piece]:
+        """See `Body`; raises `FileChanged` before the last bytes of a member that is not the listed one any more."""
+        end = Stop()
+        held = b""  # short bytes go out with what comes next
+        async with aclosing(in_order(self._jobs(ByteRange(start, stop), end), end)) as made:
+            async for part in made:
+                if isinstance(part, bytes):
+                    held = held + part if held else part
+                else:
+                    with part:
+                        held += part.head
+                        if part.start < part.tail:
+                            if held:
+                                yield held
+                            yield FileSlice(part.file, part.start, part.tail - part.start)
+                            held = b""
+                        held += await self._read_tail(part, end)
+                if len(held) > _TAIL:
+                    yield held
+                    held = b""
+        if held:
+            yield held
+
+    async def _read_tail(self, part: "_LargeMember", end: Stop) -> bytes:
+        """The last bytes wanted of a member, copied, and after that the proof that it is still the same."""
+        tail = part.file.read_cached(part.tail, part.stop - part.tail)
+        if tail is None:
+            tail = await part.file.read(part.tail, part.stop - part.tail)
+        if not self._members.listing.matches(part.index, os.fstat(part.file.fd)):
+            await in_thread(self._members.verify, part.index, part.file, part.crc, end)
+        return tail
+
+    def _jobs(self, wanted: ByteRange, end: Stop) -> Iterator[Job]:
+        """Blocking jobs that make the bytes wanted, in order, none of them large but `_LargeMember`s."""
+        layout = self._layout
+        index = layout.entry_at(wanted.start)
+        while index < len(layout) and layout.starts[index] < wanted.stop:
+            entry = layout[index]
+            if entry.method == STORED and entry.size > COPIED:
+                yield partial(self._open, index, wanted, end)
+                index += 1
+            elif entry.method == DEFLATED and len(self._archive.blocks[index]) > 1:
+                yield from self._block_jobs(index, entry, wanted)
+                index += 1
+            else:
+                after = self._run_end(index, wanted.stop)
+                yield partial(self._run, index, after, wanted)
+                index = after
+        yield from self._directory_jobs(wanted, end)
+
+    def _run_end(self, index: int, stop: int) -> int:
+        """Up to where small members make one job."""
+        layout = self._layout
+        limit = min(index + _RUN_MEMBERS, len(layout))
+        content = 0
+        while index < limit and layout.starts[index] < stop:
+            entry = layout[index]
+            content += entry.size
+            small = entry.size <= (COPIED if entry.method == STORED else BLOCK)
+            if not small or (content > _RUN_BYTES and content > entry.size):
+                break
+            index += 1
+        return index
+
+    def _run(self, first: int, last: int, wanted: ByteRange) -> bytes:
+        archive, layout = self._archive, self._layout
+        parts = []
+        found = []
+        for index in range(first, last):
+            entry = layout[index]
+            if entry.name.endswith(b"/"):
+                parts.append(local_header(entry, 0))
+                continue
+            known = archive.known_crc(index)
+            data, crc = self._members.read(index, known)
+            if known == UNKNOWN:
+                found.append((index, crc))
+            if entry.method == DEFLATED:
+                data = _repack(data, entry.packed, last=True)
+            parts += [local_header(entry, crc), data]
+        archive.learn(found)
+        return _cut(b"".join(parts), layout.starts[first], wanted)
+
+    def _open(self, index: int, wanted: ByteRange, end: Stop) -> "_LargeMember":
+        archive, layout = self._archive, self._layout
+        entry = layout[index]
+        crc = archive.known_crc(index)
+        head = b""
+        data_start = layout.data_start(index)
+        if wanted.start < data_start:
+            crc = archive.crc(self._members, index, end)
+            head = _cut(local_header(entry, crc), layout.starts[index], wanted)
+        file = self._members.open(index)
+        try:
+            self._members.verify(index, file, crc, end)
+        except BaseException:
+            file.close()
+            raise
+        start = max(wanted.start - data_start, 0)
+        stop = max(min(wanted.stop - data_start, entry.size), start)
+        return _LargeMember(file, index, crc, head, start, stop)
+
+    def _block_jobs(self, index: int, entry: Entry, wanted: ByteRange) -> Iterator[Job]:
+        """One job for each block of a large deflated member that has bytes wanted."""
+        archive, position = self._archive, self._layout.data_start(index)
+        crc = archive.known_crc(index)
+        if head := _cut(local_header(entry, crc), self._layout.starts[index], wanted):
+            yield partial(bytes, head)
+        for number, length in enumerate(archive.blocks[index]):
+            if position < wanted.stop and position + length > wanted.start:
+                yield partial(self._block, index, number, position, wanted)
+            position += length
+        if foot := _cut(descriptor(entry, crc), position, wanted):
+            yield partial(bytes, foot)
+
+    def _block(self, index: int, number: int, position: int, wanted: ByteRange) -> bytes:
+        offset = number * BLOCK
+        left = self._members.listing.size(index) - offset
+        data = self._members.read_part(index, offset, min(BLOCK, left))
+        return _cut(_repack(data, self._archive.blocks[index][number], last=left <= BLOCK), position, wanted)
+
+    def _directory_jobs(self, wanted: ByteRange, end: Stop) -> Iterator[Job]:
+        layout = self._layout
+        if wanted.stop <= layout.directory_start:
+            return
+        last = min(layout.record_at(wanted.stop - 1) + 1, len(layout))
+        first = max(layout.record_at(wanted.start), 0) if wanted.start > layout.directory_start else 0
+        for index in range(first, last, _RECORDS):
+            yield partial(self._records, index, min(index + _RECORDS, last), wanted, end)
+        if foot := _cut(layout.end, layout.end_start, wanted):
+            yield partial(bytes, foot)
+
+    def _records(self, first: int, last: int, wanted: ByteRange, end: Stop) -> bytes:
+        for index in range(first, last):
+            self._archive.crc(self._members, index, end)
+        position = self._layout.directory_start + self._layout.records[first]
+        return _cut(self._archive.records(first, last), position, wanted)
+
+
+class _LargeMember:
+    """An open member: the header to send before it, which of its bytes are wanted, from where they are copied."""
+
+    __slots__ = ("crc", "file", "head", "index", "start", "stop", "tail")
+
+    def __init__(self, file: OpenFile, index: int, crc: int, head: bytes, start: int, stop: int) -> None:
+        self.file = file
+        self.index = index
+        self.crc = crc
+        self.head = head
+        self.start = start
+        self.stop = stop
+        self.tail = max(start, stop - _TAIL)
+
+    def close(self) -> None:
+        self.file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+
+def _repack(data: bytes, length: int, *, last: bool) -> bytes:
+    """A block as it was announced. Raises `FileChanged` if it comes out otherwise."""
+    packed = pack_block(data, last=last)
+    if len(packed) != length:
+        raise FileChanged
+    return packed
+
+
+def _cut(data: bytes, position: int, wanted: ByteRange) -> bytes:
+    """What is wanted of the bytes that lie at `position` of the archive."""
+    if wanted.start <= position and position + len(data) <= wanted.stop:
+        return data
+    return data[max(wanted.start - position, 0) : max(wanted.stop - position, 0)]

@@ -1,0 +1,126 @@
+"""Members of an archive as they lie on the disk: read only in the state in which they were listed.
+
+All of it blocks. A member whose facts have moved since the listing is taken only if its bytes still have the
+CRC-32 that is announced for it (a log that grew, a file that was linked); else `FileChanged` cuts the transfer.
+"""
+
+import os
+import threading
+
+from app.bodies.crc32 import crc32
+from app.storage.errors import Exhausted, FileChanged, NotFound, OutsideRoot
+from app.storage.listing import Listing, Subtree, storage_error
+from app.storage.openfile import OpenFile
+
+UNKNOWN = -1
+"""In the place of a CRC-32 that has not been computed."""
+
+_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_BUFFER = 1 << 18  # stays in the processor's cache, from where the checksum reads it again
+
+_scratch = threading.local()
+
+
+class Stop(threading.Event):
+    """Set by who no longer wants a result; long jobs look at it."""
+
+
+class Stopped(Exception):
+    """A job ended early because it was told to."""
+
+
+class Members:
+    """The members of one listing, opened beneath the directory that was listed."""
+
+    __slots__ = ("listing", "subtree")
+
+    def __init__(self, subtree: Subtree, listing: Listing) -> None:
+        self.subtree = subtree
+        self.listing = listing
+
+    def open(self, index: int) -> OpenFile:
+        """The file that is there now under the member's name. Raises `FileChanged` if none is, or `Exhausted`."""
+        try:
+            return OpenFile(self._descriptor(index))
+        except NotFound as error:  # now a FIFO, say
+            raise FileChanged from error
+
+    def read(self, index: int, announced: int, *, may_grow: bool = False) -> tuple[bytes, int]:
+        """All of a small member, and its CRC. Raises `FileChanged` or `Exhausted`.
+
+        With `may_grow` a longer file is taken too: where nothing has been announced, what is read is what is sent.
+        """
+        data, now = self._read(index, 0, self.listing.size(index))
+        same = self.listing.matches(index, now)
+        if same and announced != UNKNOWN:
+            return data, announced
+        crc = crc32(data)
+        if same or crc == announced or (may_grow and self.listing.grew(index, now)):
+            return data, crc
+        raise FileChanged
+
+    def read_part(self, index: int, offset: int, count: int) -> bytes:
+        """Some bytes of a member that has not changed at all. Raises `FileChanged` or `Exhausted`."""
+        data, now = self._read(index, offset, count)
+        if not self.listing.matches(index, now):
+            raise FileChanged
+        return data
+
+    def verify(self, index: int, file: OpenFile, announced: int, stop: Stop) -> None:
+        """Raise `FileChanged` unless the file is as it was listed, or its bytes have the announced CRC."""
+        if self.listing.matches(index, os.fstat(file.fd)):
+            return
+        if announced == UNKNOWN or advance_crc(file, self.listing.size(index), 0, 0, stop)[1] != announced:
+            raise FileChanged
+
+    def _read(self, index: int, offset: int, count: int) -> tuple[bytes, os.stat_result]:
+        fd = self._descriptor(index)
+        try:
+            data = os.pread(fd, count, offset)
+            # One look, after reading: what is now as it was listed was so all the time between.
+            now = os.fstat(fd)
+        except OSError as error:
+            raise FileChanged from error
+        finally:
+            os.close(fd)
+        if len(data) != count:
+            raise FileChanged
+        return data, now
+
+    def _descriptor(self, index: int) -> int:
+        path = self.listing.paths[index]
+        if "/" in path or index in self.listing.links:
+            try:
+                file = self.subtree.open_now(path)
+            except (NotFound, OutsideRoot) as error:
+                raise FileChanged from error
+            fd, file.fd = file.fd, -1
+            return fd
+        try:
+            return os.open(path, _FLAGS, dir_fd=self.subtree.fd)  # one component, no link: it stays beneath
+        except OSError as error:
+            meaning = storage_error(error)
+            raise (meaning if isinstance(meaning, Exhausted) else FileChanged()) from error
+
+
+def advance_crc(file: OpenFile, stop_at: int, position: int, crc: int, stop: Stop) -> tuple[int, int]:
+    """Read on from `position` to `stop_at`; return how far it came and the CRC of all until there.
+
+    Ends early when `stop` is set. Raises `FileChanged` when the file is shorter.
+    """
+    buffer = _buffer()
+    while position < stop_at and not stop.is_set():
+        got = os.preadv(file.fd, (buffer[: stop_at - position],), position)
+        if not got:
+            raise FileChanged
+        crc = crc32(buffer[:got], crc)
+        position += got
+    return position, crc
+
+
+def _buffer() -> memoryview:
+    try:
+        return _scratch.view  # type: ignore[no-any-return]
+    except AttributeError:
+        _scratch.view = memoryview(bytearray(_BUFFER))
+        return _scratch.view  # type: ignore[no-any-return]

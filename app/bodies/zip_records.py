@@ -1,0 +1,273 @@
+"""The records of a ZIP archive, and where each lies. Pure: no file is read, no clock, no checksum computed.
+
+Every offset follows from names and sizes alone, so an archive has its length before its first byte is read;
+CRC-32s are filled in when a record is made. References are to PKWARE's APPNOTE 6.3.10.
+"""
+
+import calendar
+import stat
+import struct
+import time
+from array import array
+from bisect import bisect_right
+from collections.abc import Iterable
+from typing import NamedTuple
+
+STORED, DEFLATED = 0, 8
+
+MAX_16, MAX_32 = 0xFFFF, 0xFFFFFFFF
+"""From these on a field holds its largest value and the truth is in a ZIP64 record (§4.3.9.2, §4.4.1.4)."""
+
+_LOCAL = struct.Struct("<IHHHIIIIHH")
+_CENTRAL = struct.Struct("<IHHHHIIIIHHHHHII")
+_END = struct.Struct("<IHHHHIIH")
+_END_64 = struct.Struct("<IQHHIIQQQQ")
+_LOCATOR_64 = struct.Struct("<IIQI")
+_DESCRIPTOR = struct.Struct("<IIII")
+_DESCRIPTOR_64 = struct.Struct("<IIQQ")
+_TIME_EXTRA = struct.Struct("<HHBi")
+_TIME_SIZE = _TIME_EXTRA.size
+
+_VERSION, _VERSION_64 = 20, 45
+_MADE_BY_UNIX = 3 << 8
+_FLAG_DESCRIPTOR, _FLAG_UTF8 = 1 << 3, 1 << 11
+_ID_ZIP64, _ID_TIME = 0x0001, 0x5455
+_MSDOS_DIRECTORY = 0x10
+
+_FIRST_SECOND = calendar.timegm((1980, 1, 1, 0, 0, 0))
+_LAST_SECOND = calendar.timegm((2107, 12, 31, 23, 59, 58))
+
+
+class Entry(NamedTuple):
+    """One member. `name` is UTF-8, a directory's ends in "/"; sizes are in bytes, `mtime` in whole seconds.
+
+    `packed` is how many bytes the data takes in the archive: `size` when stored. `described` says that
+    CRC and sizes follow the data in a descriptor, as its compressor did not know them before.
+    """
+
+    name: bytes
+    size: int
+    packed: int
+    mtime: int
+    mode: int
+    method: int = STORED
+    described: bool = False
+
+
+def local_length(entry: Entry) -> int:
+    """Length of `local_header` in bytes."""
+    return _LOCAL.size + len(entry.name) + (20 if _local_64(entry) else 0) + _time_length(entry.mtime)
+
+
+def local_header(entry: Entry, crc: int) -> bytes:
+    """The local file header (§4.3.7); of a described entry the same whatever its CRC and packed size."""
+    extra = b""
+    size, packed = entry.size, entry.packed
+    if entry.described:
+        crc = size = packed = 0  # §4.4.4, bit 3
+    if _local_64(entry):
+        # §4.5.3: a local header has both sizes. First in the extra area: old Windows looks nowhere else.
+        extra = struct.pack("<HHQQ", _ID_ZIP64, 16, size, packed)
+        size = packed = MAX_32
+    return (
+        _LOCAL.pack(
+            0x04034B50,
+            _VERSION_64 if extra else _VERSION,
+            _flags(entry),
+            entry.method,
+            _dos_time(entry.mtime),
+            crc,
+            packed,
+            size,
+            len(entry.name),
+            len(extra) + _time_length(entry.mtime),
+        )
+        + entry.name
+        + extra
+        + _time_extra(entry.mtime)
+    )
+
+
+def descriptor_length(entry: Entry) -> int:
+    """Length of `descriptor` in bytes; 0 for an entry without one."""
+    if not entry.described:
+        return 0
+    return (_DESCRIPTOR_64 if _local_64(entry) else _DESCRIPTOR).size
+
+
+def descriptor(entry: Entry, crc: int) -> bytes:
+    """What follows the data of a described entry, with the signature that most readers want (§4.3.9)."""
+    record = _DESCRIPTOR_64 if _local_64(entry) else _DESCRIPTOR
+    return record.pack(0x08074B50, crc, entry.packed, entry.size) if entry.described else b""
+
+
+def central_length(entry: Entry, offset: int) -> int:
+    """Length of `central_record` in bytes."""
+    wide = 8 * sum(value >= MAX_32 for value in (entry.size, entry.packed, offset))
+    return _CENTRAL.size + len(entry.name) + (4 + wide if wide else 0) + _time_length(entry.mtime)
+
+
+def central_record(entry: Entry, crc: int, offset: int) -> bytes:
+    """The central directory's record (§4.3.12) of the entry whose local header is at `offset`."""
+    size, packed = entry.size, entry.packed
+    extra = b""
+    if size >= MAX_32 or packed >= MAX_32 or offset >= MAX_32:
+        # §4.5.3: only the fields that do not fit, in this order.
+        wide = [value for value in (size, packed, offset) if value >= MAX_32]
+        extra = struct.pack(f"<HH{len(wide)}Q", _ID_ZIP64, 8 * len(wide), *wide)
+        size, packed, offset = min(size, MAX_32), min(packed, MAX_32), min(offset, MAX_32)
+    version = _VERSION_64 if extra or _local_64(entry) else _VERSION
+    return (
+        _CENTRAL.pack(
+            0x02014B50,
+            _MADE_BY_UNIX | version,
+            version,
+            _flags(entry),
+            entry.method,
+            _dos_time(entry.mtime),
+            crc,
+            packed,
+            size,
+            len(entry.name),
+            len(extra) + _time_length(entry.mtime),
+            0,
+            0,
+            0,
+            _attributes(entry),
+            offset,
+        )
+        + entry.name
+        + extra
+        + _time_extra(entry.mtime)
+    )
+
+
+def end_records(count: int, directory_size: int, directory_start: int, *, wide: bool) -> bytes:
+    """The end of the archive (§4.3.16), before it the ZIP64 end record and locator where they are needed.
+
+    `wide` says that an entry has a ZIP64 extra field.
+    """
+    end = _END.pack(
+        0x06054B50,
+        0,
+        0,
+        min(count, MAX_16),
+        min(count, MAX_16),
+        min(directory_size, MAX_32),
+        min(directory_start, MAX_32),
+        0,
+    )
+    if not (wide or count >= MAX_16 or directory_size >= MAX_32 or directory_start >= MAX_32):
+        return end
+    end_64 = _END_64.pack(
+        0x06064B50,
+        _END_64.size - 12,  # §4.3.14.1: without the signature and this field
+        _MADE_BY_UNIX | _VERSION_64,
+        _VERSION_64,
+        0,
+        0,
+        count,
+        count,
+        directory_size,
+        directory_start,
+    )
+    return end_64 + _LOCATOR_64.pack(0x07064B50, 0, directory_start + directory_size, 1) + end
+
+
+class Layout:
+    """Where everything lies: entries one after the other from 0, the central directory, the end.
+
+    Columns, not objects: 65,600 entries take a few MiB. `len(layout)` entries, `layout[i]` makes one.
+    """
+
+    __slots__ = ("_columns", "_described", "_names", "directory_start", "end", "records", "size", "starts")
+
+    def __init__(self, entries: Iterable[Entry]) -> None:
+        self._names: list[bytes] = []
+        self._columns = array("q")
+        self._described: set[int] = set()
+        self.starts = array("Q")
+        """Offset of each local header, and at last of the central directory."""
+        self.records = array("Q", [0])
+        """Where each central record begins within the directory, and at last the directory's length."""
+        position = in_directory = 0
+        wide = False
+        for entry in entries:
+            if entry.described:
+                self._described.add(len(self._names))
+            self._names.append(entry.name)
+            self._columns.extend(entry[1:6])
+            self.starts.append(position)
+            length = central_length(entry, position)
+            in_directory += length
+            self.records.append(in_directory)
+            wide = wide or entry.size >= MAX_32 or entry.packed >= MAX_32 or position >= MAX_32
+            position += local_length(entry) + entry.packed + descriptor_length(entry)
+        self.starts.append(position)
+        self.directory_start = position
+        self.end = end_records(len(self._names), in_directory, position, wide=wide)
+        self.size = position + in_directory + len(self.end)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def __getitem__(self, index: int) -> Entry:
+        size, packed, mtime, mode, method = self._columns[5 * index : 5 * index + 5]
+        return Entry(self._names[index], size, packed, mtime, mode, method, index in self._described)
+
+    @property
+    def end_start(self) -> int:
+        """Offset of the end records."""
+        return self.size - len(self.end)
+
+    def data_start(self, index: int) -> int:
+        """Offset of the first byte of an entry's data."""
+        return self.starts[index] + local_length(self[index])
+
+    def entry_at(self, offset: int) -> int:
+        """Index of the entry whose header, data or descriptor has this byte; `len` from the directory on."""
+        return bisect_right(self.starts, offset) - 1
+
+    def record_at(self, offset: int) -> int:
+        """Index of the central record that has this byte of the archive."""
+        return bisect_right(self.records, offset - self.directory_start) - 1
+
+    def header(self, index: int, crc: int) -> bytes:
+        """The local header of an entry."""
+        return local_header(self[index], crc)
+
+    def record(self, index: int, crc: int) -> bytes:
+        """The central record of an entry."""
+        return central_record(self[index], crc, self.starts[index])
+
+
+def _local_64(entry: Entry) -> bool:
+    """Whether the local header has the ZIP64 field; if described, by the one size known beforehand."""
+    return entry.size >= MAX_32 or (entry.packed >= MAX_32 and not entry.described)
+
+
+def _flags(entry: Entry) -> int:
+    return (_FLAG_DESCRIPTOR if entry.described else 0) | (0 if entry.name.isascii() else _FLAG_UTF8)
+
+
+def _attributes(entry: Entry) -> int:
+    """Permission bits without setuid, setgid and sticky: who unpacks the archive did not ask for them."""
+    directory = entry.name.endswith(b"/")
+    kind = stat.S_IFDIR if directory else stat.S_IFREG
+    return (kind | (entry.mode & 0o777)) << 16 | (_MSDOS_DIRECTORY if directory else 0)
+
+
+def _dos_time(mtime: int) -> int:
+    """Date and time in DOS form (§4.4.6), in UTC so that every replica has the same, within 1980..2107."""
+    t = time.gmtime(min(max(mtime, _FIRST_SECOND), _LAST_SECOND))
+    date = (t.tm_year - 1980) << 9 | t.tm_mon << 5 | t.tm_mday
+    return date << 16 | t.tm_hour << 11 | t.tm_min << 5 | t.tm_sec // 2
+
+
+def _time_length(mtime: int) -> int:
+    return _TIME_SIZE if -(1 << 31) <= mtime < 1 << 31 else 0
+
+
+def _time_extra(mtime: int) -> bytes:
+    """The "UT" field with the modification time, where it fits; the same bytes locally and centrally."""
+    return _TIME_EXTRA.pack(_ID_TIME, 5, 1, mtime) if _time_length(mtime) else b""

@@ -1,0 +1,232 @@
+"""What lies in a directory, seen through its descriptor: names, and the facts that tell a file's states apart.
+
+Nothing is opened but links: a regular file or directory shows itself in one stat.
+"""
+
+import errno
+import os
+import stat
+import time
+from array import array
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from typing import NamedTuple, Protocol
+
+from app.storage.errors import Exhausted, NotFound, OutsideRoot, StorageError
+from app.storage.openfile import OpenFile
+
+DEPTH_LIMIT = 32
+"""Directories below this are not descended: each level holds a descriptor open while it is read."""
+
+Rename = Callable[[Sequence[str]], list[str]]
+"""From the names in one directory to as many that may stand in an archive."""
+
+_UNSETTLED = 2_000_000_000
+"""Nanoseconds for which a changed file may change again unseen: the coarsest clock of a file system."""
+
+_WORD = 1 << 64
+
+
+class Facts(NamedTuple):
+    """What `fstat` says of one state of one file; any change of its content moves one of them.
+
+    `inode` is signed, as 64-bit columns are.
+    """
+
+    dev: int
+    inode: int
+    size: int
+    mtime_ns: int
+    ctime_ns: int
+    mode: int
+
+
+class Subtree(Protocol):
+    """A directory that was opened beneath its root; `fd` is its descriptor."""
+
+    @property
+    def fd(self) -> int: ...
+
+    def open_now(self, name: str) -> OpenFile:
+        """Open a file beneath the directory; blocks. Raises `NotFound`, `OutsideRoot` or `Exhausted`."""
+        ...
+
+
+class Listing:
+    """The files of a directory, in order, as columns: 65,600 take about 10 MiB.
+
+    `paths` are relative to it, `archive_paths` the same after `rename`, a directory's ending in "/".
+    Listings are equal when nothing has changed between them.
+    """
+
+    __slots__ = ("_facts", "archive_paths", "links", "newest", "paths", "scanned_ns")
+
+    def __init__(self) -> None:
+        self.paths: list[str] = []
+        self.archive_paths: list[str] = []
+        self.links: set[int] = set()
+        """Indexes of the files that are reached by a link."""
+        self.newest = 0
+        """The latest mtime of files and directories, in seconds since the epoch."""
+        self.scanned_ns = time.time_ns()
+        self._facts = array("q")
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, index: int) -> Facts:
+        return Facts(*self._facts[6 * index : 6 * index + 6])
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Listing):
+            return NotImplemented
+        return (
+            self.newest == other.newest
+            and self._facts == other._facts
+            and self.paths == other.paths
+            and self.links == other.links
+        )
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def add(self, path: str, archive_path: str, facts: Facts) -> None:
+        self.paths.append(path)
+        self.archive_paths.append(archive_path)
+        self._facts.extend(facts)
+        self.newest = max(self.newest, facts.mtime_ns // 1_000_000_000)
+
+    def size(self, index: int) -> int:
+        """Length of a file in bytes when it was listed."""
+        return self._facts[6 * index + 2]
+
+    def matches(self, index: int, status: os.stat_result) -> bool:
+        """Whether a file is the one that was listed, in the same state."""
+        dev, inode, size, mtime_ns, ctime_ns, _ = self._facts[6 * index : 6 * index + 6]
+        return (
+            status.st_ctime_ns == ctime_ns
+            and status.st_mtime_ns == mtime_ns
+            and status.st_size == size
+            and status.st_ino % _WORD == inode % _WORD
+            and status.st_dev == dev
+        )
+
+    def grew(self, index: int, status: os.stat_result) -> bool:
+        """Whether a file is the one that was listed, and longer now: a log, or else rewritten."""
+        dev, inode, size = self._facts[6 * index : 6 * index + 3]
+        return status.st_size > size and status.st_ino % _WORD == inode % _WORD and status.st_dev == dev
+
+    def is_settled(self, index: int) -> bool:
+        """Whether the file's last change is so far back that a later one shows in its facts.
+
+        A file system's clock ticks coarsely: two writes within a tick leave the same times.
+        """
+        return self._facts[6 * index + 4] < self.scanned_ns - _UNSETTLED
+
+    def fingerprint(self) -> bytes:
+        """Differs between listings that differ in anything but the device number, which a restart may change."""
+        columns = [self._facts[column::6].tobytes() for column in range(1, 6)]
+        names = [os.fsencode(path) for path in self.paths]
+        return b"".join([*columns, b"\0".join(names), repr(sorted(self.links)).encode()])
+
+    def all_settled(self) -> bool:
+        return max(self._facts[4::6], default=0) < self.scanned_ns - _UNSETTLED
+
+
+def facts_of(status: os.stat_result) -> Facts:
+    """The facts in a stat result."""
+    inode = status.st_ino
+    return Facts(
+        status.st_dev,
+        inode if inode < _WORD >> 1 else inode - _WORD,
+        status.st_size,
+        status.st_mtime_ns,
+        status.st_ctime_ns,
+        status.st_mode,
+    )
+
+
+def scan(subtree: Subtree, rename: Rename, *, recursive: bool = False) -> Listing:
+    """The regular files that can be read, dot files too, sorted by name; blocks.
+
+    Links count as the file they lead to when that is a regular file beneath the directory, else not at all.
+    With `recursive`, directories are descended down to `DEPTH_LIMIT`, links to them are not, and empty ones
+    are listed. `rename` gives the names of one directory's files and directories for the archive.
+    Raises `NotFound` when the directory itself has gone, `Exhausted` when descriptors run out.
+    """
+    scan = _Scan(subtree, rename)
+    scan.descend(".", subtree.fd, "", "", DEPTH_LIMIT if recursive else 0)
+    return scan.listing
+
+
+class _Scan:
+    __slots__ = ("listing", "rename", "subtree")
+
+    def __init__(self, subtree: Subtree, rename: Rename) -> None:
+        self.listing = Listing()
+        self.subtree = subtree
+        self.rename = rename
+
+    def descend(self, name: str, parent: int, path: str, archive_path: str, depth: int) -> None:
+        """Add what is in the directory `name` of `parent`; both paths are its own and end in "/" or are empty."""
+        fd = _open_directory(name, parent)
+        try:
+            own = os.fstat(fd)
+            self.listing.newest = max(self.listing.newest, own.st_mtime_ns // 1_000_000_000)
+            found = sorted(self._entries(fd, path, files_only=not depth), key=lambda item: item.name)
+            for item, renamed in zip(found, self.rename([item.name for item in found]), strict=True):
+                if not stat.S_ISDIR(item.facts.mode):
+                    if item.linked:
+                        self.listing.links.add(len(self.listing))
+                    self.listing.add(path + item.name, archive_path + renamed, item.facts)
+                else:
+                    with suppress(NotFound):  # removed meanwhile, or not ours to read
+                        self.descend(item.name, fd, f"{path}{item.name}/", f"{archive_path}{renamed}/", depth - 1)
+            if path and not found:
+                self.listing.add(path, archive_path, facts_of(own))
+        finally:
+            os.close(fd)
+
+    def _entries(self, fd: int, path: str, *, files_only: bool) -> Iterator["_Found"]:
+        with os.scandir(fd) as entries:
+            for entry in entries:
+                try:
+                    if entry.is_symlink():
+                        with self.subtree.open_now(path + entry.name) as file:
+                            yield _Found(entry.name, facts_of(file.stat), True)
+                        continue
+                    status = entry.stat(follow_symlinks=False)
+                except (NotFound, OutsideRoot, FileNotFoundError):
+                    continue
+                if stat.S_ISREG(status.st_mode):
+                    wanted = _may_read(status, entry.name, fd)
+                else:
+                    wanted = stat.S_ISDIR(status.st_mode) and not files_only
+                if wanted:
+                    yield _Found(entry.name, facts_of(status), False)
+
+
+class _Found(NamedTuple):
+    name: str
+    facts: Facts
+    linked: bool
+
+
+def _open_directory(name: str, parent: int) -> int:
+    try:
+        # A description of our own: two readers of one would share its position.
+        return os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
+    except OSError as error:
+        raise storage_error(error) from error
+
+
+def storage_error(error: OSError) -> StorageError:
+    """What a failed open means."""
+    return Exhausted() if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM) else NotFound()
+
+
+def _may_read(status: os.stat_result, name: str, fd: int) -> bool:
+    """A file that could not be downloaded by itself is no member either; the usual case needs no system call."""
+    everyone = stat.S_IRUSR | stat.S_IRGRP | stat.S_IROTH
+    return status.st_mode & everyone == everyone or os.access(
+        name, os.R_OK, dir_fd=fd, effective_ids=True, follow_symlinks=False
+    )

@@ -1,6 +1,6 @@
 """The two kinds of content. A `Body` has a known length and can be cut; blocks have neither."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -29,7 +29,7 @@ class Body(Protocol):
         """Bytes `[start, stop)` if they can be had now, without waiting, checked and few; else None."""
         ...
 
-    def pieces(self, start: int, stop: int) -> AsyncIterator[Piece]:
+    def pieces(self, start: int, stop: int) -> AsyncGenerator[Piece]:
         """Bytes `[start, stop)` in order, as pieces. Closing the iterator frees what it holds.
 
         Raises `FileChanged` when a file behind it is no longer what was planned.
@@ -37,5 +37,5 @@ class Body(Protocol):
         ...
 
 
-Blocks = AsyncIterator[bytes]
+Blocks = AsyncGenerator[bytes]
 """Content of unknown length, in blocks of 64 KiB or more where there is that much. `aclose()` frees all."""

@@ -1,6 +1,6 @@
 """A stored file as a body: one slice."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 from app.bodies.base import FileSlice, Piece
 from app.storage.openfile import OpenFile
@@ -21,5 +21,5 @@ class StoredFile:
         self.file.check()
         return data
 
-    async def pieces(self, start: int, stop: int) -> AsyncIterator[Piece]:
+    async def pieces(self, start: int, stop: int) -> AsyncGenerator[Piece]:
         yield FileSlice(self.file, start, stop - start)

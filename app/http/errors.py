@@ -20,12 +20,24 @@ class HTTPError(Exception):
         self.headers = headers
 
     def body(self) -> bytes:
-        """The content, compact and in UTF-8; a 304 or 204 has none (RFC 9110 §6.4.1)."""
-        if self.status in (204, 304):
-            return b""
+        """The content: compact JSON in UTF-8."""
         return json.dumps({"detail": self.detail}, ensure_ascii=False, separators=(",", ":")).encode(
             "utf-8", "backslashreplace"
         )
+
+
+class MalformedRange(HTTPError):
+    """The Range field breaks its grammar; RFC 9110 §14.2 leaves it to us to ignore or to refuse it."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(400, f"Malformed Range header: {reason}")
+
+
+class PreconditionFailed(HTTPError):
+    """If-Match or If-Unmodified-Since does not hold (RFC 9110 §15.5.13)."""
+
+    def __init__(self) -> None:
+        super().__init__(412)
 
 
 class RangeNotSatisfiable(HTTPError):
@@ -34,3 +46,10 @@ class RangeNotSatisfiable(HTTPError):
     def __init__(self, size: int) -> None:
         super().__init__(416, headers=((b"content-range", b"bytes */%d" % size),))
         self.size = size
+
+
+class InvalidParameters(HTTPError):
+    """Query parameters that cannot be used; `detail` lists every problem in the words of FastAPI's 422."""
+
+    def __init__(self, problems: list[dict[str, Any]]) -> None:
+        super().__init__(422, problems)

@@ -10,7 +10,7 @@ class NotFound(StorageError):
 
 
 class OutsideRoot(StorageError):
-    """The name leads out of its root, or would if it existed."""
+    """The name leads out of its root, or would if it existed, or cannot be a name at all."""
 
 
 class Exhausted(StorageError):

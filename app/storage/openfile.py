@@ -24,13 +24,10 @@ class OpenFile:
 
     def __init__(self, fd: int) -> None:
         self.fd = fd
-        try:
-            self.stat = os.fstat(fd)
-            if not stat.S_ISREG(self.stat.st_mode):
-                raise NotFound
-        except BaseException:
-            os.close(fd)
-            raise
+        self.stat = os.fstat(fd)
+        if not stat.S_ISREG(self.stat.st_mode):
+            self.close()
+            raise NotFound
 
     @property
     def size(self) -> int:
@@ -47,15 +44,16 @@ class OpenFile:
         buffer = _scratch_buffer()[:count]
         try:
             got = os.preadv(self.fd, (buffer,), offset, os.RWF_NOWAIT)
-        except OSError:  # EAGAIN: not cached. EOPNOTSUPP: the file system cannot tell.
+        except OSError:  # EAGAIN: not cached. EOPNOTSUPP: the file system cannot tell. Else `read` will say it.
             return None
         return bytes(buffer) if got == count else None
 
     async def read(self, offset: int, count: int) -> bytes:
         """Exactly `count` bytes, from a worker thread; `FileChanged` if the file has become shorter."""
-        return await in_thread(self._read, offset, count)
+        return await in_thread(self.read_now, offset, count)
 
-    def _read(self, offset: int, count: int) -> bytes:
+    def read_now(self, offset: int, count: int) -> bytes:
+        """The same at once: for worker threads."""
         blocks = []
         while count:
             block = os.pread(self.fd, count, offset)
@@ -81,11 +79,21 @@ class OpenFile:
         if now.st_ctime_ns != then.st_ctime_ns and now.st_nlink == then.st_nlink:
             raise FileChanged
 
+    def duplicate(self) -> "OpenFile":
+        """The same open file with the same facts, for an owner that outlives this one."""
+        twin = object.__new__(OpenFile)
+        twin.fd, twin.stat = os.dup(self.fd), self.stat
+        return twin
+
     def close(self) -> None:
         """Give the descriptor back; a second call does nothing."""
         if self.fd >= 0:
             fd, self.fd = self.fd, -1
             os.close(fd)
+
+    # A worker thread may open a file for a request that was cancelled meanwhile: nobody else owns it then.
+    def __del__(self) -> None:
+        self.close()
 
     def __enter__(self) -> Self:
         return self

@@ -1,0 +1,171 @@
+"""The only place that sends. What fails before the first byte is raised as it is; later it is `BrokenTransfer`."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+
+from app.asgi.disconnect import until_disconnect
+from app.asgi.errors import BrokenTransfer, Disconnected
+from app.asgi.request import ZERO_COPY
+from app.asgi.types import Message, Receive, Scope, Send
+from app.bodies.base import Body, FileSlice
+from app.http.message import Header, Plan
+
+COPY_LIMIT = 1 << 20
+"""Content of up to this many bytes is read first and sent in one event, so that nothing changes under it."""
+
+TAIL = 64 << 10
+"""Bytes at the end of a large slice that are copied, and leave only after the file was seen unchanged."""
+
+BLOCK = 256 << 10
+"""Bytes of one body event where the server cannot send from the file itself."""
+
+
+async def respond(plan: Plan, body: Body, scope: Scope, receive: Receive, send: Send, *, block: int = BLOCK) -> None:
+    """Send the planned answer with the content that `body` gives, in blocks of `block` bytes where it is copied.
+
+    Raises what the body raises as long as nothing was sent, then `BrokenTransfer` or `Disconnected`.
+    """
+    total = sum(map(len, plan.segments))
+    if total > COPY_LIMIT:
+        await _respond_at_length(plan, body, scope, receive, send, block)
+        return
+    content = b""
+    if total:
+        content = _at_hand(plan, body) or await _collect(plan, body)
+    await send_whole(plan.status, plan.headers, content, send)
+
+
+async def send_whole(status: int, headers: list[Header], content: bytes, send: Send) -> None:
+    """Send an answer whose content is at hand; raises `Disconnected`."""
+    try:
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": content})
+    except OSError as error:
+        raise Disconnected from error
+
+
+async def respond_blocks(
+    status: int, headers: list[Header], blocks: AsyncGenerator[bytes], scope: Scope, receive: Receive, send: Send
+) -> None:
+    """Send content of unknown length. The first block is made before the status goes out.
+
+    HEAD makes none (RFC 9110 §9.3.2). Whatever happens, `blocks` is closed; a hang-up ends it.
+    Raises what the blocks raise before the first one, then `BrokenTransfer` or `Disconnected`.
+    """
+    start: Message = {"type": "http.response.start", "status": status, "headers": headers}
+    async with aclosing(blocks):
+        if scope["method"] == "HEAD":
+            await send_whole(status, headers, b"", send)
+            return
+
+        async def work() -> None:
+            first = await anext(blocks, b"")
+            await _send_all(start, _block_events(first, blocks), send)
+
+        await asyncio.sleep(0)  # a task group needs a task, and our server may have begun without one
+        await until_disconnect(receive, work)
+
+
+async def _respond_at_length(plan: Plan, body: Body, scope: Scope, receive: Receive, send: Send, block: int) -> None:
+    start: Message = {"type": "http.response.start", "status": plan.status, "headers": plan.headers}
+    extensions = scope.get("extensions") or {}
+    events = _events(plan, body, ZERO_COPY in extensions, block)
+    if _send_tells(scope):
+        await _send_all(start, events, send)
+        return
+
+    async def work() -> None:
+        await _send_all(start, events, send, patient=True)
+
+    await asyncio.sleep(0)  # as above
+    await until_disconnect(receive, work)
+
+
+async def _send_all(start: Message, events: AsyncGenerator[Message], send: Send, *, patient: bool = False) -> None:
+    """Send all of them and the end; `patient` lets the loop notice a hang-up that `send` keeps silent about."""
+    async with aclosing(events):
+        try:
+            await send(start)
+            while event := await _next(events):
+                await send(event)
+                if patient:
+                    await asyncio.sleep(0)
+            await send({"type": "http.response.body"})
+        except OSError as error:
+            raise Disconnected from error
+
+
+async def _next(events: AsyncGenerator[Message]) -> Message | None:
+    try:
+        return await anext(events, None)
+    except Exception as error:
+        raise BrokenTransfer(f"{type(error).__name__}: {error}") from error
+
+
+async def _block_events(first: bytes, blocks: AsyncGenerator[bytes]) -> AsyncGenerator[Message]:
+    yield _body(first)
+    async for block in blocks:
+        yield _body(block)
+
+
+async def _events(plan: Plan, body: Body, zero_copy: bool, block: int) -> AsyncGenerator[Message]:
+    """The events that carry the planned segments."""
+    for segment in plan.segments:
+        if isinstance(segment, bytes):
+            yield _body(segment)
+            continue
+        async with aclosing(body.pieces(segment.start, segment.stop)) as pieces:
+            async for piece in pieces:
+                if isinstance(piece, bytes):
+                    yield _body(piece)
+                    continue
+                async with aclosing(_slice_events(piece, zero_copy, block)) as events:
+                    async for event in events:
+                        yield event
+
+
+async def _slice_events(piece: FileSlice, zero_copy: bool, block: int) -> AsyncGenerator[Message]:
+    file, offset, stop = piece.file, piece.offset, piece.offset + piece.count
+    if zero_copy and piece.count > COPY_LIMIT:
+        # sendfile(2) hands out page references: an edit in place would reach the client in a complete
+        # answer, so the last bytes wait until the file was seen unchanged.
+        count = piece.count - TAIL
+        yield {"type": ZERO_COPY, "file": file, "offset": offset, "count": count, "more_body": True}
+        offset += count
+    while offset < stop:
+        count = min(block, stop - offset)
+        data = file.read_cached(offset, count)
+        if data is None:
+            data = await file.read(offset, count)
+        offset += count
+        if offset == stop:
+            file.check()
+        yield _body(data)
+
+
+def _body(content: bytes) -> Message:
+    return {"type": "http.response.body", "body": content, "more_body": True}
+
+
+def _at_hand(plan: Plan, body: Body) -> bytes | None:
+    """The whole content, if it can be had without waiting."""
+    parts = []
+    for segment in plan.segments:
+        part = segment if isinstance(segment, bytes) else body.at_hand(segment.start, segment.stop)
+        if part is None:
+            return None
+        parts.append(part)
+    return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+async def _collect(plan: Plan, body: Body) -> bytes:
+    """The whole content, waiting for the disk where it must."""
+    async with aclosing(_events(plan, body, False, COPY_LIMIT)) as events:
+        return b"".join([event["body"] async for event in events])
+
+
+def _send_tells(scope: Scope) -> bool:
+    """Whether `send` raises OSError after a hang-up (ASGI 2.4)."""
+    major, _, minor = scope["asgi"].get("spec_version", "2.0").partition(".")
+    return (int(major), int(minor)) >= (2, 4)

@@ -1,0 +1,8 @@
+"""The sample tree: something to serve for every URL, the same bytes on every machine and every run.
+
+Standard library only, and nothing of the service is needed to make it.
+"""
+
+from app.demo.tree import DemoError, is_demo, urls, write_demo
+
+__all__ = ["DemoError", "is_demo", "urls", "write_demo"]

@@ -1,0 +1,21 @@
+"""`/download/...`: files to keep. The browser saves them whatever they are."""
+
+from functools import lru_cache
+
+from app.asgi.request import Request
+from app.endpoints.stored import Styled
+from app.http.disposition import content_disposition
+from app.http.media_types import NOSNIFF
+
+MISSING = "File not found"
+
+
+def download(request: Request) -> Styled:
+    """Any file, as an attachment without a type of its own."""
+    return _attachment(request.path_params["filename"])
+
+
+@lru_cache(maxsize=1024)
+def _attachment(filename: str) -> Styled:
+    fields = ((b"content-disposition", content_disposition("attachment", filename)), NOSNIFF)
+    return Styled(filename, b"application/octet-stream", fields)

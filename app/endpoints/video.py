@@ -1,0 +1,12 @@
+"""`/video/...`: what a player loads and seeks in."""
+
+from app.asgi.request import Request
+from app.endpoints.stored import Styled
+from app.http.media_types import NOSNIFF
+
+MISSING = "Video not found"
+
+
+def video(request: Request) -> Styled:
+    """Always `video/mp4` and without Content-Disposition, so that the player decides."""
+    return Styled(request.path_params["filename"], b"video/mp4", (NOSNIFF,))

@@ -1,0 +1,45 @@
+"""Which content codings a client takes (RFC 9110 §12.5.3)."""
+
+import re
+
+from app.http.headers import combined, elements
+from app.http.message import Headers
+
+_MEMBER = re.compile(
+    rb"(?P<coding>[!#$%&'*+\-.^_`|~0-9A-Za-z]+)"
+    rb"(?:[ \t]*;[ \t]*[qQ]=(?P<weight>0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?))?"  # RFC 9110 §12.4.2
+)
+_ALIASES = {b"x-gzip": b"gzip", b"x-compress": b"compress"}  # RFC 9110 §8.4.1: SHOULD be considered equivalent
+
+
+def accepts(headers: Headers, coding: bytes) -> bool:
+    """Whether the client takes `coding` (lower case, `identity` included).
+
+    Without the field any coding is acceptable, but hardly decoded: then only `identity` counts as accepted.
+    """
+    return _weight(_weights(headers), coding) > 0
+
+
+def prefers(headers: Headers, coding: bytes) -> bool:
+    """Whether the client takes `coding`, and likes it no less than no coding at all."""
+    weights = _weights(headers)
+    weight = _weight(weights, coding)
+    return weight > 0 and weight >= weights.get(b"identity", 0)
+
+
+def _weights(headers: Headers) -> dict[bytes, int]:
+    """Thousandths by coding, the greatest where one is named twice; malformed members are skipped."""
+    weights: dict[bytes, int] = {}
+    for element in elements(combined(headers, b"accept-encoding") or b""):
+        if match := _MEMBER.fullmatch(element):
+            coding = match["coding"].lower()
+            coding = _ALIASES.get(coding, coding)
+            weight = round(float(match["weight"] or b"1") * 1000)
+            weights[coding] = max(weight, weights.get(coding, 0))
+    return weights
+
+
+def _weight(weights: dict[bytes, int], coding: bytes) -> int:
+    if coding == b"identity":  # acceptable unless "identity;q=0", or "*;q=0" and no word on identity
+        return weights.get(coding, weights.get(b"*", 1000) and 1000)
+    return weights.get(coding, weights.get(b"*", 0))

@@ -1,0 +1,128 @@
+"""How a setting is written: text to value and back. Nothing here knows which settings there are."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Kind(Generic[T]):
+    """One way to write a value; `parse(show(value)) == value`."""
+
+    parse: Callable[[str], T]
+    """Raises ValueError for text that is not `wanted`."""
+    wanted: str
+    """Ends the sentence "'x' is not ..."."""
+    metavar: str
+    show: Callable[[T], str] = str
+    redact: Callable[[str], str] = str
+    """The text as others may see it, in messages and listings."""
+
+
+def matching(pattern: str, wanted: str, metavar: str, redact: Callable[[str], str] = str) -> Kind[str]:
+    """Text that matches the whole of `pattern`."""
+
+    def parse(text: str) -> str:
+        if not re.fullmatch(pattern, text):
+            raise ValueError(text)
+        return text
+
+    return Kind(parse, wanted, metavar, redact=redact)
+
+
+def choice(*words: str) -> Kind[str]:
+    return matching("|".join(map(re.escape, words)), "one of " + ", ".join(words), "|".join(words))
+
+
+def whole(low: int, high: int) -> Kind[int]:
+    return Kind(lambda text: _whole(text, low, high), f"a whole number between {low} and {high}", "N")
+
+
+def _whole(text: str, low: int, high: int, unit: int = 1) -> int:
+    # int() alone would also take "+1", "1_0" and the digits of other scripts.
+    if not re.fullmatch("[0-9]{1,15}", text) or not low <= int(text) * unit <= high:
+        raise ValueError(text)
+    return int(text) * unit
+
+
+_BYTES = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
+
+
+def size(low: int, high: int) -> Kind[int]:
+    """A count of bytes: `262144`, `256K`, `1M`, `1MiB`."""
+
+    def parse(text: str) -> int:
+        match = re.fullmatch("([0-9]+) ?([KMG]?)(?:I?B)?", text.upper())
+        if match is None:
+            raise ValueError(text)
+        return _whole(match[1], low, high, _BYTES[match[2]])
+
+    def show(count: int) -> str:
+        letter = next(letter for letter in ("G", "M", "K", "") if count % _BYTES[letter] == 0)
+        return f"{count // _BYTES[letter]}{letter}"
+
+    return Kind(parse, f"a size between {show(low)} and {show(high)}", "SIZE", show)
+
+
+_SECONDS = {"ms": 0.001, "s": 1, "": 1, "m": 60, "h": 3600}
+
+
+def duration(low: float, high: float) -> Kind[float]:
+    """Seconds, to the millisecond: `30`, `30s`, `1.5s`, `500ms`, `5m`, `1h`."""
+
+    def parse(text: str) -> float:
+        match = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,9})?) ?(ms|s|m|h|)", text)
+        if match is None:
+            raise ValueError(text)
+        seconds = round(float(match[1]) * _SECONDS[match[2]], 3)
+        if not low <= seconds <= high:
+            raise ValueError(text)
+        return seconds
+
+    def show(seconds: float) -> str:
+        return f"{seconds:.3f}".rstrip("0").rstrip(".") + "s"
+
+    return Kind(parse, f"a time between {show(low)} and {show(high)}", "TIME", show)
+
+
+def _path(text: str) -> Path:
+    if not text or "\0" in text:
+        raise ValueError(text)
+    return Path(text)
+
+
+_SWITCH = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
+
+
+def _switch(text: str) -> bool:
+    if text.lower() not in _SWITCH:
+        raise ValueError(text)
+    return _SWITCH[text.lower()]
+
+
+def _hide_password(url: str) -> str:
+    return re.sub(r"(://[^/@:]*):.*@", r"\1:***@", url)
+
+
+_CHAR = r"[^\x00-\x1f\x7f]"
+
+TEXT = matching(f"{_CHAR}+", "text on one line", "TEXT")
+PATH: Kind[Path] = Kind(_path, "a path", "PATH")
+MAYBE_PATH: Kind[Path | None] = Kind(
+    lambda text: _path(text) if text else None, "a path", "PATH", lambda path: "" if path is None else str(path)
+)
+SWITCH: Kind[bool] = Kind(_switch, "true or false", "BOOL", lambda on: "true" if on else "false")
+DATABASE_URL = matching(
+    rf"sqlite:///{_CHAR}+|postgres(ql)?://{_CHAR}*",
+    "a database: sqlite:///PATH or postgresql://USER@HOST/NAME",
+    "URL",
+    _hide_password,
+)
+URL_PATH = matching(r"(/([!-~]*[!-.0-~])?)?", "a path such as /files, without a slash at its end", "PATH")
+"""Where something is mounted; empty or `/x`."""
+URL_PREFIX = matching(r"(/([!-~]*/)?)?", "a path that begins and ends with a slash, such as /_files/", "PATH")
+"""What a name is appended to; empty or `/x/`."""

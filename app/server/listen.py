@@ -1,0 +1,97 @@
+"""The listening socket, opened before anything else so that a port in use is one line at once."""
+
+import errno
+import os
+import socket
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from app.server.checks import StartError
+from app.settings import Settings
+
+BACKLOG = 2048
+
+
+@contextmanager
+def listening(settings: Settings) -> Iterator[socket.socket]:
+    """A socket that listens as the settings say; closed at the end, and a Unix socket's file removed.
+
+    Raises `StartError`. It listens at once: two servers may bind one port, but not listen on it.
+    """
+    if settings.uds is not None:
+        with _unix(settings.uds) as sock:
+            yield sock
+    else:
+        with _tcp(settings.host, settings.port) as sock:
+            yield sock
+
+
+def url(sock: socket.socket) -> str:
+    """Where clients reach a listening socket: `http://127.0.0.1:8000`, or `unix:/run/app.sock`."""
+    if sock.family == socket.AF_UNIX:
+        return f"unix:{sock.getsockname()}"
+    host, port = sock.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _tcp(host: str, port: int) -> socket.socket:
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+    except (socket.gaierror, UnicodeError):
+        raise StartError(f"host {host!r} is not an address of this machine") from None
+    sock = socket.socket(family, kind, protocol)
+    try:
+        # A port whose last connections linger in TIME_WAIT is free; one with a listener is not.
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind(address)
+        sock.listen(BACKLOG)
+    except OSError as error:
+        sock.close()
+        raise StartError(_why_not(error, host, port)) from None
+    return sock
+
+
+def _why_not(error: OSError, host: str, port: int) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return f"port {port} of {host} is in use: choose another with --port, or --port 0 for any that is free"
+    if error.errno == errno.EADDRNOTAVAIL:
+        return f"host {host!r} is not an address of this machine"
+    return f"cannot listen on port {port} of {host}: {os.strerror(error.errno or 0)}"
+
+
+@contextmanager
+def _unix(path: Path) -> Iterator[socket.socket]:
+    _remove_stale(path)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
+        try:
+            sock.bind(os.fspath(path))
+            # As uvicorn does: who may connect is decided by the directory around it.
+            path.chmod(0o666)
+            sock.listen(BACKLOG)
+            mine = path.lstat().st_ino
+        except OSError as error:
+            reason = os.strerror(error.errno) if error.errno else error  # a path too long has no number
+            raise StartError(f"cannot listen on the Unix socket {path}: {reason}") from None
+        try:
+            yield sock
+        finally:
+            if os.path.lexists(path) and path.lstat().st_ino == mine:
+                path.unlink()
+
+
+def _remove_stale(path: Path) -> None:
+    """Take away the socket of a server that is gone; leave a living one and anything else alone."""
+    try:
+        if not stat.S_ISSOCK(path.lstat().st_mode):
+            raise StartError(f"cannot listen on the Unix socket {path}: there is something else")
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+            probe.connect(os.fspath(path))
+        raise StartError(f"the Unix socket {path} is in use")
+    except ConnectionRefusedError:
+        path.unlink()
+    except OSError:
+        return  # nothing there, or bind() will say what is wrong

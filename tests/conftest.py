@@ -1,0 +1,36 @@
+"""What every test may rely on: asyncio as the only backend, and nothing left behind."""
+
+import gc
+import os
+import time
+from collections.abc import Generator
+
+import pytest
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+def descriptors() -> set[str]:
+    """What this process has open now, by number and target."""
+    found = set()
+    for number in os.listdir("/proc/self/fd"):
+        try:
+            found.add(f"{number} -> {os.readlink(f'/proc/self/fd/{number}')}")
+        except FileNotFoundError:  # the one that listed the directory
+            continue
+    return found
+
+
+@pytest.fixture
+def no_descriptor_left() -> Generator[None]:
+    """Fails the test if it leaves a file open."""
+    before = descriptors()
+    yield
+    deadline = time.monotonic() + 5
+    # A worker thread that is just ending still holds its last arguments, and nothing tells when it is gone.
+    while left := descriptors() - before:
+        gc.collect()
+        assert time.monotonic() < deadline, f"left open: {sorted(left)}"

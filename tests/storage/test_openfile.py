@@ -1,0 +1,154 @@
+"""An open file gives exactly the bytes that were announced, or says that it cannot."""
+
+import asyncio
+import errno
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from app.storage.errors import FileChanged, NotFound
+from app.storage.openfile import READ_LIMIT, OpenFile
+
+pytestmark = pytest.mark.usefixtures("no_descriptor_left")
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    path = tmp_path / "file"
+    path.write_bytes(b"0123456789")
+    os.utime(path, ns=(10**18, 10**18))
+    return path
+
+
+def opened(path: Path) -> OpenFile:
+    return OpenFile(os.open(path, os.O_RDONLY))
+
+
+def test_a_directory_is_no_file(tmp_path: Path) -> None:
+    with pytest.raises(NotFound):
+        opened(tmp_path)
+
+
+def test_the_facts_are_those_of_the_descriptor(path: Path) -> None:
+    with opened(path) as file:
+        path.rename(path.with_name("other"))
+        assert (file.size, file.stat.st_mtime_ns) == (10, 10**18)
+
+
+@pytest.mark.parametrize(("offset", "count", "want"), [(0, 10, b"0123456789"), (3, 4, b"3456"), (10, 0, b"")])
+def test_cached_bytes_are_read_at_once(offset: int, count: int, want: bytes, path: Path) -> None:
+    with opened(path) as file:
+        assert file.read_cached(offset, count) == want
+
+
+@pytest.mark.parametrize(
+    ("offset", "count"), [(0, 11), (10, 1), (0, READ_LIMIT + 1)], ids=["beyond-the-end", "at-the-end", "too-much"]
+)
+def test_bytes_that_are_not_all_there_are_not_at_hand(offset: int, count: int, path: Path) -> None:
+    with opened(path) as file:
+        assert file.read_cached(offset, count) is None
+
+
+@pytest.mark.parametrize("code", [errno.EAGAIN, errno.EOPNOTSUPP, errno.EIO])
+def test_what_the_cache_cannot_give_is_left_to_a_thread(code: int, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(*args: object) -> int:
+        raise OSError(code, "")
+
+    monkeypatch.setattr(os, "preadv", failing)
+    with opened(path) as file:
+        assert file.read_cached(0, 10) is None
+        assert asyncio.run(file.read(0, 10)) == b"0123456789"
+
+
+def test_a_short_read_is_continued(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = os.pread
+    monkeypatch.setattr(os, "pread", lambda fd, count, offset: real(fd, min(count, 3), offset))
+    with opened(path) as file:
+        assert file.read_now(1, 8) == b"12345678"
+
+
+def test_a_file_cut_short_is_a_changed_file(path: Path) -> None:
+    with opened(path) as file:
+        os.truncate(path, 5)
+        with pytest.raises(FileChanged):
+            file.read_now(0, 10)
+
+
+def rewrite(path: Path) -> None:
+    with path.open("r+b") as file:
+        file.write(b"X")
+
+
+def rewrite_and_put_mtime_back(path: Path) -> None:
+    rewrite(path)
+    os.utime(path, ns=(10**18, 10**18))
+
+
+def append(path: Path) -> None:
+    with path.open("ab") as file:
+        file.write(b"more")
+
+
+def replace(path: Path) -> None:
+    other = path.with_name("other")
+    other.write_bytes(b"X" * 10)
+    other.rename(path)
+
+
+@dataclass(frozen=True)
+class Change:
+    id: str
+    make: Callable[[Path], object]
+    changed: bool
+
+
+CHANGES = [
+    Change("nothing", lambda path: None, changed=False),
+    Change("read", Path.read_bytes, changed=False),
+    Change("append-as-to-a-log", append, changed=False),
+    Change("replace-by-rename", replace, changed=False),
+    Change("unlink", Path.unlink, changed=False),
+    Change("rewrite-in-place", rewrite, changed=True),
+    Change("rewrite-and-put-mtime-back", rewrite_and_put_mtime_back, changed=True),
+    Change("truncate", lambda path: os.truncate(path, 9), changed=True),
+    Change("truncate-to-nothing", lambda path: os.truncate(path, 0), changed=True),
+]
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.id)
+def test_a_change_of_the_bytes_is_seen(change: Change, path: Path) -> None:
+    with opened(path) as file:
+        change.make(path)
+        if change.changed:
+            with pytest.raises(FileChanged):
+                file.check()
+        else:
+            file.check()
+
+
+def test_a_duplicate_keeps_the_facts_and_outlives_the_first(path: Path) -> None:
+    with opened(path) as file:
+        append(path)
+        twin = file.duplicate()
+    with twin:
+        assert twin.size == 10
+        assert twin.read_now(0, 10) == b"0123456789"
+
+
+def test_closing_twice_closes_once(path: Path) -> None:
+    file = opened(path)
+    file.close()
+    other = os.open(path, os.O_RDONLY)  # takes the freed number
+    file.close()
+    os.close(other)
+
+
+def test_a_file_that_nobody_took_over_is_closed(path: Path) -> None:
+    file = opened(path)
+    number = file.fileno()
+    del file
+    with pytest.raises(OSError):
+        os.fstat(number)

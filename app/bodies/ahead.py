@@ -6,6 +6,8 @@ from collections import deque
 from collections.abc import AsyncGenerator, Callable, Iterable
 from typing import Protocol, TypeVar, runtime_checkable
 
+import anyio
+
 from app.storage.threads import in_thread
 
 T = TypeVar("T")
@@ -47,7 +49,8 @@ async def _abandon(running: deque[asyncio.Task[T]]) -> None:
     cancelled: asyncio.CancelledError | None = None
     while pending := [task for task in running if not task.done()]:
         try:
-            await asyncio.wait(pending)
+            with anyio.CancelScope(shield=True):
+                await asyncio.wait(pending)
         except asyncio.CancelledError as error:
             cancelled = error
     for task in running:

@@ -4,12 +4,13 @@ Headers are made, stored members are slices of files, deflated members are packe
 member that is not as it was listed; CRC-32s that are not known yet are computed shortly before they are needed.
 """
 
+import asyncio
 import hashlib
 import os
 import threading
 from array import array
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
+from contextlib import aclosing, suppress
 from functools import partial
 from typing import Self
 
@@ -21,9 +22,10 @@ from app.bodies.zip_records import DEFLATED, STORED, Entry, Layout, descriptor, 
 from app.http.message import ByteRange
 from app.storage.checksums import Checksum, Checksums
 from app.storage.errors import FileChanged
-from app.storage.listing import Listing, Subtree
+from app.storage.listing import Listing
 from app.storage.openfile import OpenFile
 from app.storage.threads import in_thread
+from app.storage.tree import Directory
 
 VERSION = 1
 """Of the layout, the naming and the packing. Any change that alters the bytes of an archive raises it."""
@@ -35,6 +37,7 @@ _RUN_BYTES = 1 << 20
 _RUN_MEMBERS = 512
 _RECORDS = 4096
 _TAIL = 1 << 16
+_AHEAD = min(os.cpu_count() or 1, 4) - 1
 
 Job = Callable[[], "bytes | _LargeMember"]
 
@@ -59,7 +62,9 @@ class Archive:
                 self.blocks[index] = array("I", checksum.blocks)
         self._locks = tuple(threading.Lock() for _ in range(16))
         self._partial: dict[int, tuple[int, int]] = {}
-        self._tag: bytes | None = None
+        self._fresh: list[int] = []
+        self._content_tag: bytes | None = None
+        self._state_tag: bytes | None = None
 
     @property
     def size(self) -> int:
@@ -70,15 +75,19 @@ class Archive:
         """The CRC-32 of a member, or `UNKNOWN`."""
         return self._crcs[index]
 
-    def learn(self, found: list[tuple[int, int]]) -> None:
-        """Keep CRCs by index; beyond this archive too, unless the file may still change unseen."""
-        for index, crc in found:
-            self._crcs[index] = crc
-        settled = [(self.listing[i], Checksum(crc)) for i, crc in found if self.listing.is_settled(i)]
+    def learn(self, index: int, crc: int) -> None:
+        """Take a member's CRC for known; call `keep` some time after."""
+        self._crcs[index] = crc
+        self._fresh.append(index)
+
+    def keep(self) -> None:
+        """Keep what was learned beyond this archive, but of members that may still change unseen."""
+        fresh, self._fresh = self._fresh, []
+        settled = [(self.listing[i], Checksum(self._crcs[i])) for i in fresh if self.listing.is_settled(i)]
         self._checksums.remember(settled, self.form)
 
     def crc(self, members: Members, index: int, stop: Stop) -> int:
-        """The CRC-32 of a member, computed if need be; blocks. Requests that need the same share the work.
+        """The CRC-32 of a member, computed and learned if need be; blocks. Requests for the same share the work.
 
         Raises `FileChanged` when the member is not as listed, `Stopped` when told to stop.
         """
@@ -88,7 +97,7 @@ class Archive:
                 raise Stopped
         try:
             if self._crcs[index] == UNKNOWN:
-                self.learn([(index, self._compute(members, index, stop))])
+                self.learn(index, self._compute(members, index, stop))
             return self._crcs[index]
         finally:
             lock.release()
@@ -108,34 +117,61 @@ class Archive:
             raise Stopped
         return crc
 
-    def unknown(self) -> list[int]:
-        """Indexes of the members whose CRC is not known, those first that may still change unseen."""
-        indexes = [index for index, crc in enumerate(self._crcs) if crc == UNKNOWN]
-        return sorted(indexes, key=self.listing.is_settled)
+    async def prepare(self, directory: Directory, patience: float | None) -> None:
+        """Compute the CRCs that are not known, for `patience` seconds if it is not None; what is done is kept.
 
-    def content_tag(self) -> bytes | None:
-        """The strong validator that every replica and restart gives alike; None until all CRCs are known. Blocks.
-
-        The central directory has every name, size, CRC, time, mode and method; the rest of the bytes follow.
+        Raises `FileChanged` when a member is not as listed any more.
         """
-        if self._tag is None and min(self._crcs, default=0) != UNKNOWN:
+        unknown = [index for index, crc in enumerate(self._crcs) if crc == UNKNOWN]
+        if not unknown:
+            return
+        end = Stop()
+        timer = None if patience is None else asyncio.get_running_loop().call_later(patience, end.set)
+        members = Members(directory, self.listing)
+        try:
+            async with aclosing(in_order(self._prepare_jobs(members, unknown, end), end, _AHEAD)) as done:
+                async for _ in done:
+                    pass
+        finally:
+            if timer is not None:
+                timer.cancel()
+
+    def _prepare_jobs(self, members: Members, indexes: list[int], end: Stop) -> Iterator[Callable[[], None]]:
+        first = 0
+        while first < len(indexes) and not end.is_set():
+            after, content = first, 0
+            while after < min(first + _RUN_MEMBERS, len(indexes)) and content < _RUN_BYTES:
+                content += self.listing.size(indexes[after])
+                after += 1
+            yield partial(self._prepare, members, indexes[first:after], end)
+            first = after
+
+    def _prepare(self, members: Members, indexes: list[int], end: Stop) -> None:
+        with suppress(Stopped):
+            for index in indexes:
+                if end.is_set():
+                    break
+                self.crc(members, index, end)
+        self.keep()
+
+    def tags(self) -> tuple[bytes | None, bytes | None]:
+        """Two strong validators, of the content and of the files' state; blocks.
+
+        The first is from the central directory, which has every name, size, CRC, time, mode and method: alike on
+        every replica, None until all CRCs are known. The second is from the facts that stored files have theirs
+        from: known at once and true on this machine, None while a member may change without showing it.
+        """
+        if self._content_tag is None and min(self._crcs, default=0) != UNKNOWN:
             digest = _digest(self.form)
             for first in range(0, len(self.layout), _RECORDS):
                 digest.update(self.records(first, min(first + _RECORDS, len(self.layout))))
             digest.update(self.layout.end)
-            self._tag = b'"z-%s"' % digest.hexdigest().encode()
-        return self._tag
-
-    def state_tag(self) -> bytes | None:
-        """A strong validator from the files' facts alone, as stored files have: true on this machine, at once.
-
-        None while a member may change without its facts showing it.
-        """
-        if not self.listing.all_settled():
-            return None
-        digest = _digest(self.form)
-        digest.update(self.listing.fingerprint())
-        return b'"s-%s"' % digest.hexdigest().encode()
+            self._content_tag = b'"z-%s"' % digest.hexdigest().encode()
+        if self._state_tag is None and self.listing.all_settled():
+            digest = _digest(self.form)
+            digest.update(self.listing.fingerprint())
+            self._state_tag = b'"s-%s"' % digest.hexdigest().encode()
+        return self._content_tag, self._state_tag
 
     def records(self, first: int, last: int) -> bytes:
         """Central records of members whose CRCs are known."""
@@ -155,25 +191,25 @@ def entry_of(listing: Listing, index: int, checksum: Checksum | None = None) -> 
     return Entry(name, facts.size, packed, mtime, facts.mode, DEFLATED, facts.size > WHOLE)
 
 
-def _digest(form: str) -> "hashlib.blake2b":
+def _digest(form: str) -> hashlib.blake2b:
     return hashlib.blake2b(f"{VERSION} {form}\n".encode(), digest_size=16)
 
 
 class ZipBody:
-    """An archive as the content of one response; `subtree` stays open as long as this is used."""
+    """An archive as the content of one response; `directory` stays open as long as this is used."""
 
     __slots__ = ("_archive", "_layout", "_members")
 
-    def __init__(self, archive: Archive, subtree: Subtree) -> None:
+    def __init__(self, archive: Archive, directory: Directory) -> None:
         self._archive = archive
         self._layout = archive.layout
-        self._members = Members(subtree, archive.listing)
+        self._members = Members(directory, archive.listing)
 
     def at_hand(self, start: int, stop: int) -> bytes | None:
         """Nothing ever is: each member has to be opened."""
         return None
 
-    async def pieces(self, start: int, stop: int) -> AsyncIterator[Piece]:
+    async def pieces(self, start: int, stop: int) -> AsyncGenerator[Piece]:
         """See `Body`; raises `FileChanged` before the last bytes of a member that is not the listed one any more."""
         end = Stop()
         held = b""  # short bytes go out with what comes next
@@ -240,7 +276,6 @@ class ZipBody:
     def _run(self, first: int, last: int, wanted: ByteRange) -> bytes:
         archive, layout = self._archive, self._layout
         parts = []
-        found = []
         for index in range(first, last):
             entry = layout[index]
             if entry.name.endswith(b"/"):
@@ -249,11 +284,11 @@ class ZipBody:
             known = archive.known_crc(index)
             data, crc = self._members.read(index, known)
             if known == UNKNOWN:
-                found.append((index, crc))
+                archive.learn(index, crc)
             if entry.method == DEFLATED:
                 data = _repack(data, entry.packed, last=True)
             parts += [local_header(entry, crc), data]
-        archive.learn(found)
+        archive.keep()
         return _cut(b"".join(parts), layout.starts[first], wanted)
 
     def _open(self, index: int, wanted: ByteRange, end: Stop) -> "_LargeMember":
@@ -264,6 +299,7 @@ class ZipBody:
         data_start = layout.data_start(index)
         if wanted.start < data_start:
             crc = archive.crc(self._members, index, end)
+            archive.keep()
             head = _cut(local_header(entry, crc), layout.starts[index], wanted)
         file = self._members.open(index)
         try:
@@ -308,6 +344,7 @@ class ZipBody:
     def _records(self, first: int, last: int, wanted: ByteRange, end: Stop) -> bytes:
         for index in range(first, last):
             self._archive.crc(self._members, index, end)
+        self._archive.keep()
         position = self._layout.directory_start + self._layout.records[first]
         return _cut(self._archive.records(first, last), position, wanted)
 

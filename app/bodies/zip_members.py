@@ -9,8 +9,9 @@ import threading
 
 from app.bodies.crc32 import crc32
 from app.storage.errors import Exhausted, FileChanged, NotFound, OutsideRoot
-from app.storage.listing import Listing, Subtree, storage_error
+from app.storage.listing import Listing, open_beneath, storage_error
 from app.storage.openfile import OpenFile
+from app.storage.tree import Directory
 
 UNKNOWN = -1
 """In the place of a CRC-32 that has not been computed."""
@@ -32,10 +33,10 @@ class Stopped(Exception):
 class Members:
     """The members of one listing, opened beneath the directory that was listed."""
 
-    __slots__ = ("listing", "subtree")
+    __slots__ = ("directory", "listing")
 
-    def __init__(self, subtree: Subtree, listing: Listing) -> None:
-        self.subtree = subtree
+    def __init__(self, directory: Directory, listing: Listing) -> None:
+        self.directory = directory
         self.listing = listing
 
     def open(self, index: int) -> OpenFile:
@@ -91,13 +92,13 @@ class Members:
         path = self.listing.paths[index]
         if "/" in path or index in self.listing.links:
             try:
-                file = self.subtree.open_now(path)
+                file = open_beneath(self.directory, path)
             except (NotFound, OutsideRoot) as error:
                 raise FileChanged from error
             fd, file.fd = file.fd, -1
             return fd
         try:
-            return os.open(path, _FLAGS, dir_fd=self.subtree.fd)  # one component, no link: it stays beneath
+            return os.open(path, _FLAGS, dir_fd=self.directory.fd)  # one component, no link: it stays beneath
         except OSError as error:
             meaning = storage_error(error)
             raise (meaning if isinstance(meaning, Exhausted) else FileChanged()) from error

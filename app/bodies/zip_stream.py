@@ -18,9 +18,10 @@ from app.bodies.zip_members import UNKNOWN, Members, Stop, advance_crc
 from app.bodies.zip_records import DEFLATED, descriptor, local_header
 from app.storage.checksums import Checksum, Checksums
 from app.storage.errors import FileChanged
-from app.storage.listing import Listing, Subtree
+from app.storage.listing import Listing
 from app.storage.openfile import OpenFile
 from app.storage.threads import in_thread
+from app.storage.tree import Directory
 
 _AHEAD = min(os.cpu_count() or 1, 4)
 _RUN_BYTES = 1 << 20
@@ -30,13 +31,13 @@ _RECORDS = 4096
 
 
 async def deflate(
-    listing: Listing, subtree: Subtree, packing: Packing, checksums: Checksums
+    listing: Listing, directory: Directory, packing: Packing, checksums: Checksums
 ) -> AsyncGenerator[bytes, None]:
-    """The archive of a listing, its members deflated as `packing` says; `subtree` stays open meanwhile.
+    """The archive of a listing, its members deflated as `packing` says; `directory` stays open meanwhile.
 
     Raises `FileChanged` when a member is no longer the one that was listed.
     """
-    stream = _Stream(listing, subtree, packing, checksums)
+    stream = _Stream(listing, directory, packing, checksums)
     index = 0
     while index < len(listing):
         first, index = index, stream.next_large(index)
@@ -82,9 +83,9 @@ class _Begun:
 
 
 class _Stream:
-    def __init__(self, listing: Listing, subtree: Subtree, packing: Packing, checksums: Checksums) -> None:
+    def __init__(self, listing: Listing, directory: Directory, packing: Packing, checksums: Checksums) -> None:
         self.listing = listing
-        self.members = Members(subtree, listing)
+        self.members = Members(directory, listing)
         self.packing = packing
         self.checksums = checksums
         self.learned: dict[int, Checksum] = {}

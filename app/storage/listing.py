@@ -10,10 +10,12 @@ import time
 from array import array
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
+from app.storage import beneath
 from app.storage.errors import Exhausted, NotFound, OutsideRoot, StorageError
 from app.storage.openfile import OpenFile
+from app.storage.tree import Directory
 
 DEPTH_LIMIT = 32
 """Directories below this are not descended: each level holds a descriptor open while it is read."""
@@ -39,17 +41,6 @@ class Facts(NamedTuple):
     mtime_ns: int
     ctime_ns: int
     mode: int
-
-
-class Subtree(Protocol):
-    """A directory that was opened beneath its root; `fd` is its descriptor."""
-
-    @property
-    def fd(self) -> int: ...
-
-    def open_now(self, name: str) -> OpenFile:
-        """Open a file beneath the directory; blocks. Raises `NotFound`, `OutsideRoot` or `Exhausted`."""
-        ...
 
 
 class Listing:
@@ -94,6 +85,11 @@ class Listing:
         self.archive_paths.append(archive_path)
         self._facts.extend(facts)
         self.newest = max(self.newest, facts.mtime_ns // 1_000_000_000)
+
+    @property
+    def files(self) -> int:
+        """How many of the entries are files, not empty directories."""
+        return sum(not path.endswith("/") for path in self.paths)
 
     def size(self, index: int) -> int:
         """Length of a file in bytes when it was listed."""
@@ -145,7 +141,7 @@ def facts_of(status: os.stat_result) -> Facts:
     )
 
 
-def scan(subtree: Subtree, rename: Rename, *, recursive: bool = False) -> Listing:
+def scan(directory: Directory, rename: Rename, *, recursive: bool = False) -> Listing:
     """The regular files that can be read, dot files too, sorted by name; blocks.
 
     Links count as the file they lead to when that is a regular file beneath the directory, else not at all.
@@ -153,17 +149,17 @@ def scan(subtree: Subtree, rename: Rename, *, recursive: bool = False) -> Listin
     are listed. `rename` gives the names of one directory's files and directories for the archive.
     Raises `NotFound` when the directory itself has gone, `Exhausted` when descriptors run out.
     """
-    scan = _Scan(subtree, rename)
-    scan.descend(".", subtree.fd, "", "", DEPTH_LIMIT if recursive else 0)
+    scan = _Scan(directory, rename)
+    scan.descend(".", directory.fd, "", "", DEPTH_LIMIT if recursive else 0)
     return scan.listing
 
 
 class _Scan:
-    __slots__ = ("listing", "rename", "subtree")
+    __slots__ = ("directory", "listing", "rename")
 
-    def __init__(self, subtree: Subtree, rename: Rename) -> None:
+    def __init__(self, directory: Directory, rename: Rename) -> None:
         self.listing = Listing()
-        self.subtree = subtree
+        self.directory = directory
         self.rename = rename
 
     def descend(self, name: str, parent: int, path: str, archive_path: str, depth: int) -> None:
@@ -191,7 +187,7 @@ class _Scan:
             for entry in entries:
                 try:
                     if entry.is_symlink():
-                        with self.subtree.open_now(path + entry.name) as file:
+                        with open_beneath(self.directory, path + entry.name) as file:
                             yield _Found(entry.name, facts_of(file.stat), True)
                         continue
                     status = entry.stat(follow_symlinks=False)
@@ -219,8 +215,23 @@ def _open_directory(name: str, parent: int) -> int:
         raise storage_error(error) from error
 
 
+def open_beneath(directory: Directory, path: str) -> OpenFile:
+    """Open a path as `scan` lists it, also one that is not UTF-8; blocks.
+
+    Raises `NotFound` (also for what is not a regular file), `OutsideRoot` or `Exhausted`.
+    """
+    resolve = beneath.openat2 if beneath.HAS_OPENAT2 else beneath.walk
+    try:
+        fd = resolve(directory.fd, os.fsencode(path))
+    except OSError as error:
+        raise storage_error(error) from error
+    return OpenFile(fd)
+
+
 def storage_error(error: OSError) -> StorageError:
     """What a failed open means."""
+    if error.errno == errno.EXDEV:
+        return OutsideRoot()
     return Exhausted() if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM) else NotFound()
 
 

@@ -3,7 +3,7 @@
 import asyncio
 import threading
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
 from typing import Protocol, TypeVar, runtime_checkable
 
 import anyio
@@ -18,31 +18,37 @@ class _Closes(Protocol):
     def close(self) -> None: ...
 
 
-async def in_order(jobs: Iterable[Callable[[], T]], end: threading.Event, ahead: int = 1) -> AsyncGenerator[T, None]:
-    """Run each job in a worker thread; give the results in order, with up to `ahead` more jobs under way.
+async def in_order(jobs: Iterable[Callable[[], T]], end: threading.Event, workers: int = 1) -> AsyncGenerator[T, None]:
+    """Run the jobs in up to `workers` threads at a time, and give their results in order.
 
-    Closing the generator early sets `end`, which long jobs look at, waits for the jobs under way, so that
-    nothing they use is closed before them, and closes the results that no one took.
+    While a result is used, as many jobs after it are under way or done. Closing the generator early sets `end`,
+    which long jobs look at, waits for those under way, so that nothing they use is closed before them, and
+    closes the results that no one took.
     """
+    waiting = iter(jobs)
     running: deque[asyncio.Task[T]] = deque()
-    loop = asyncio.get_running_loop()
     try:
-        for job in jobs:
-            running.append(loop.create_task(in_thread(job)))
-            if len(running) > ahead:
-                yield await _result(running)
+        _fill(running, waiting, workers)
         while running:
-            yield await _result(running)
+            if not running[0].done():
+                # Not awaited itself: the cancellation of who waits must not reach a thread, which cannot be stopped.
+                await asyncio.wait((running[0],))
+            result = running.popleft().result()
+            _fill(running, waiting, workers)
+            yield result
     finally:
         if running:
             end.set()
             await _abandon(running)
 
 
-async def _result(running: deque[asyncio.Task[T]]) -> T:
-    # Not awaited itself: the cancellation of who waits must not reach a thread that cannot be stopped.
-    await asyncio.wait((running[0],))
-    return running.popleft().result()
+def _fill(running: deque[asyncio.Task[T]], jobs: Iterator[Callable[[], T]], workers: int) -> None:
+    loop = asyncio.get_running_loop()
+    while len(running) < workers:
+        job = next(jobs, None)
+        if job is None:
+            return
+        running.append(loop.create_task(in_thread(job)))
 
 
 async def _abandon(running: deque[asyncio.Task[T]]) -> None:

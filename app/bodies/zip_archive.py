@@ -12,13 +12,13 @@ from array import array
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from contextlib import aclosing, suppress
 from functools import partial
-from typing import Self
+from typing import Self, TypeVar
 
 from app.bodies.ahead import in_order
 from app.bodies.base import FileSlice, Piece
 from app.bodies.zip_deflate import BLOCK, WHOLE, pack_block
-from app.bodies.zip_members import UNKNOWN, Members, Stop, Stopped, advance_crc
-from app.bodies.zip_records import DEFLATED, STORED, Entry, Layout, descriptor, local_header
+from app.bodies.zip_members import UNKNOWN, Members, Stop, Stopped, advance_crc, scratch
+from app.bodies.zip_records import DEFLATED, STORED, Entry, Layout, descriptor, local_header, local_length
 from app.http.message import ByteRange
 from app.storage.checksums import Checksum, Checksums
 from app.storage.errors import FileChanged
@@ -37,8 +37,9 @@ _RUN_BYTES = 1 << 20
 _RUN_MEMBERS = 512
 _RECORDS = 4096
 _TAIL = 1 << 16
-_AHEAD = min(os.cpu_count() or 1, 4) - 1
+_WORKERS = min(os.cpu_count() or 1, 4)
 
+Bytes = TypeVar("Bytes", bytes, memoryview)
 Job = Callable[[], "bytes | _LargeMember"]
 
 
@@ -82,6 +83,8 @@ class Archive:
 
     def keep(self) -> None:
         """Keep what was learned beyond this archive, but of members that may still change unseen."""
+        if not self._fresh:
+            return
         fresh, self._fresh = self._fresh, []
         settled = [(self.listing[i], Checksum(self._crcs[i])) for i in fresh if self.listing.is_settled(i)]
         self._checksums.remember(settled, self.form)
@@ -129,7 +132,7 @@ class Archive:
         timer = None if patience is None else asyncio.get_running_loop().call_later(patience, end.set)
         members = Members(directory, self.listing)
         try:
-            async with aclosing(in_order(self._prepare_jobs(members, unknown, end), end, _AHEAD)) as done:
+            async with aclosing(in_order(self._prepare_jobs(members, unknown, end), end, _WORKERS)) as done:
                 async for _ in done:
                     pass
         finally:
@@ -180,15 +183,14 @@ class Archive:
 
 def entry_of(listing: Listing, index: int, checksum: Checksum | None = None) -> Entry:
     """The member that a listed file becomes: stored, unless its checksum says in which blocks it is packed."""
-    facts = listing[index]
+    _, _, size, mtime_ns, _, mode = listing[index]
     name = listing.archive_paths[index].encode()
-    mtime = facts.mtime_ns // 1_000_000_000
+    mtime = mtime_ns // 1_000_000_000
     if name.endswith(b"/"):
-        return Entry(name, 0, 0, mtime, facts.mode)
+        return Entry(name, 0, 0, mtime, mode)
     if checksum is None or not checksum.blocks:
-        return Entry(name, facts.size, facts.size, mtime, facts.mode)
-    packed = sum(array("I", checksum.blocks))
-    return Entry(name, facts.size, packed, mtime, facts.mode, DEFLATED, facts.size > WHOLE)
+        return Entry(name, size, size, mtime, mode)
+    return Entry(name, size, sum(array("I", checksum.blocks)), mtime, mode, DEFLATED, size > WHOLE)
 
 
 def _digest(form: str) -> hashlib.blake2b:
@@ -274,22 +276,27 @@ class ZipBody:
         return index
 
     def _run(self, first: int, last: int, wanted: ByteRange) -> bytes:
-        archive, layout = self._archive, self._layout
-        parts = []
+        archive, layout, members = self._archive, self._layout, self._members
+        starts = layout.starts
+        origin = starts[first]
+        block = scratch(starts[last] - origin)
         for index in range(first, last):
             entry = layout[index]
-            if entry.name.endswith(b"/"):
-                parts.append(local_header(entry, 0))
-                continue
-            known = archive.known_crc(index)
-            data, crc = self._members.read(index, known)
-            if known == UNKNOWN:
-                archive.learn(index, crc)
+            position = starts[index] - origin
+            data_position = position + local_length(entry)
+            data = block[data_position : data_position + entry.packed]
+            crc = archive.known_crc(index)
             if entry.method == DEFLATED:
-                data = _repack(data, entry.packed, last=True)
-            parts += [local_header(entry, crc), data]
+                content = memoryview(bytearray(entry.size))
+                members.read_into(index, content, crc)
+                data[:] = _repack(content, entry.packed, last=True)
+            elif not entry.name.endswith(b"/"):
+                known, crc = crc, members.read_into(index, data, crc)
+                if known == UNKNOWN:
+                    archive.learn(index, crc)
+            block[position:data_position] = local_header(entry, crc)
         archive.keep()
-        return _cut(b"".join(parts), layout.starts[first], wanted)
+        return bytes(_cut(block, origin, wanted))
 
     def _open(self, index: int, wanted: ByteRange, end: Stop) -> "_LargeMember":
         archive, layout = self._archive, self._layout
@@ -327,7 +334,8 @@ class ZipBody:
     def _block(self, index: int, number: int, position: int, wanted: ByteRange) -> bytes:
         offset = number * BLOCK
         left = self._members.listing.size(index) - offset
-        data = self._members.read_part(index, offset, min(BLOCK, left))
+        data = scratch(min(BLOCK, left))
+        self._members.read_part(index, data, offset)
         return _cut(_repack(data, self._archive.blocks[index][number], last=left <= BLOCK), position, wanted)
 
     def _directory_jobs(self, wanted: ByteRange, end: Stop) -> Iterator[Job]:
@@ -373,7 +381,7 @@ class _LargeMember:
         self.close()
 
 
-def _repack(data: bytes, length: int, *, last: bool) -> bytes:
+def _repack(data: memoryview, length: int, *, last: bool) -> bytes:
     """A block as it was announced. Raises `FileChanged` if it comes out otherwise."""
     packed = pack_block(data, last=last)
     if len(packed) != length:
@@ -381,7 +389,7 @@ def _repack(data: bytes, length: int, *, last: bool) -> bytes:
     return packed
 
 
-def _cut(data: bytes, position: int, wanted: ByteRange) -> bytes:
+def _cut(data: Bytes, position: int, wanted: ByteRange) -> Bytes:
     """What is wanted of the bytes that lie at `position` of the archive."""
     if wanted.start <= position and position + len(data) <= wanted.stop:
         return data

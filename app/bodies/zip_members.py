@@ -17,7 +17,9 @@ UNKNOWN = -1
 """In the place of a CRC-32 that has not been computed."""
 
 _FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-_BUFFER = 1 << 18  # stays in the processor's cache, from where the checksum reads it again
+_CRC_BUFFER = 1 << 18  # stays in the processor's cache, from where the checksum reads it again
+
+_KEPT = 1 << 20  # by each thread
 
 _scratch = threading.local()
 
@@ -46,26 +48,24 @@ class Members:
         except NotFound as error:  # now a FIFO, say
             raise FileChanged from error
 
-    def read(self, index: int, announced: int, *, may_grow: bool = False) -> tuple[bytes, int]:
-        """All of a small member, and its CRC. Raises `FileChanged` or `Exhausted`.
+    def read_into(self, index: int, buffer: memoryview, announced: int, *, may_grow: bool = False) -> int:
+        """Fill `buffer` with all of a small member and return its CRC. Raises `FileChanged` or `Exhausted`.
 
         With `may_grow` a longer file is taken too: where nothing has been announced, what is read is what is sent.
         """
-        data, now = self._read(index, 0, self.listing.size(index))
+        now = self._read(index, buffer, 0)
         same = self.listing.matches(index, now)
         if same and announced != UNKNOWN:
-            return data, announced
-        crc = crc32(data)
+            return announced
+        crc = crc32(buffer)
         if same or crc == announced or (may_grow and self.listing.grew(index, now)):
-            return data, crc
+            return crc
         raise FileChanged
 
-    def read_part(self, index: int, offset: int, count: int) -> bytes:
-        """Some bytes of a member that has not changed at all. Raises `FileChanged` or `Exhausted`."""
-        data, now = self._read(index, offset, count)
-        if not self.listing.matches(index, now):
+    def read_part(self, index: int, buffer: memoryview, offset: int) -> None:
+        """Fill `buffer` from `offset` of a member that has not changed at all. Raises as `read_into`."""
+        if not self.listing.matches(index, self._read(index, buffer, offset)):
             raise FileChanged
-        return data
 
     def verify(self, index: int, file: OpenFile, announced: int, stop: Stop) -> None:
         """Raise `FileChanged` unless the file is as it was listed, or its bytes have the announced CRC."""
@@ -74,19 +74,19 @@ class Members:
         if announced == UNKNOWN or advance_crc(file, self.listing.size(index), 0, 0, stop)[1] != announced:
             raise FileChanged
 
-    def _read(self, index: int, offset: int, count: int) -> tuple[bytes, os.stat_result]:
+    def _read(self, index: int, buffer: memoryview, offset: int) -> os.stat_result:
         fd = self._descriptor(index)
         try:
-            data = os.pread(fd, count, offset)
+            got = os.preadv(fd, (buffer,), offset)
             # One look, after reading: what is now as it was listed was so all the time between.
             now = os.fstat(fd)
         except OSError as error:
             raise FileChanged from error
         finally:
             os.close(fd)
-        if len(data) != count:
+        if got != len(buffer):
             raise FileChanged
-        return data, now
+        return now
 
     def _descriptor(self, index: int) -> int:
         path = self.listing.paths[index]
@@ -109,7 +109,7 @@ def advance_crc(file: OpenFile, stop_at: int, position: int, crc: int, stop: Sto
 
     Ends early when `stop` is set. Raises `FileChanged` when the file is shorter.
     """
-    buffer = _buffer()
+    buffer = scratch(_CRC_BUFFER)
     while position < stop_at and not stop.is_set():
         got = os.preadv(file.fd, (buffer[: stop_at - position],), position)
         if not got:
@@ -119,9 +119,12 @@ def advance_crc(file: OpenFile, stop_at: int, position: int, crc: int, stop: Sto
     return position, crc
 
 
-def _buffer() -> memoryview:
+def scratch(size: int) -> memoryview:
+    """Memory of the running thread, to fill and to copy from: memory that is new costs more than the reading."""
+    if size > _KEPT:
+        return memoryview(bytearray(size))
     try:
-        return _scratch.view  # type: ignore[no-any-return]
+        view: memoryview = _scratch.view
     except AttributeError:
-        _scratch.view = memoryview(bytearray(_BUFFER))
-        return _scratch.view  # type: ignore[no-any-return]
+        view = _scratch.view = memoryview(bytearray(_KEPT))
+    return view[:size]

@@ -11,6 +11,7 @@ import time
 from array import array
 from bisect import bisect_right
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import NamedTuple
 
 STORED, DEFLATED = 0, 8
@@ -26,7 +27,6 @@ _LOCATOR_64 = struct.Struct("<IIQI")
 _DESCRIPTOR = struct.Struct("<IIII")
 _DESCRIPTOR_64 = struct.Struct("<IIQQ")
 _TIME_EXTRA = struct.Struct("<HHBi")
-_TIME_SIZE = _TIME_EXTRA.size
 
 _VERSION, _VERSION_64 = 20, 45
 _MADE_BY_UNIX = 3 << 8
@@ -56,36 +56,25 @@ class Entry(NamedTuple):
 
 def local_length(entry: Entry) -> int:
     """Length of `local_header` in bytes."""
-    return _LOCAL.size + len(entry.name) + (20 if _local_64(entry) else 0) + _time_length(entry.mtime)
+    return _LOCAL.size + len(entry.name) + (20 if _local_64(entry) else 0) + len(_times(entry.mtime)[1])
 
 
 def local_header(entry: Entry, crc: int) -> bytes:
     """The local file header (§4.3.7); of a described entry the same whatever its CRC and packed size."""
-    extra = b""
-    size, packed = entry.size, entry.packed
-    if entry.described:
+    name, size, packed, mtime, _, method, described = entry
+    dos_time, extra = _times(mtime)
+    version = _VERSION
+    if described:
         crc = size = packed = 0  # §4.4.4, bit 3
     if _local_64(entry):
         # §4.5.3: a local header has both sizes. First in the extra area: old Windows looks nowhere else.
-        extra = struct.pack("<HHQQ", _ID_ZIP64, 16, size, packed)
+        extra = struct.pack("<HHQQ", _ID_ZIP64, 16, size, packed) + extra
         size = packed = MAX_32
-    return (
-        _LOCAL.pack(
-            0x04034B50,
-            _VERSION_64 if extra else _VERSION,
-            _flags(entry),
-            entry.method,
-            _dos_time(entry.mtime),
-            crc,
-            packed,
-            size,
-            len(entry.name),
-            len(extra) + _time_length(entry.mtime),
-        )
-        + entry.name
-        + extra
-        + _time_extra(entry.mtime)
+        version = _VERSION_64
+    fields = _LOCAL.pack(
+        0x04034B50, version, _flags(name, described), method, dos_time, crc, packed, size, len(name), len(extra)
     )
+    return fields + name + extra
 
 
 def descriptor_length(entry: Entry) -> int:
@@ -103,43 +92,40 @@ def descriptor(entry: Entry, crc: int) -> bytes:
 
 def central_length(entry: Entry, offset: int) -> int:
     """Length of `central_record` in bytes."""
-    wide = 8 * sum(value >= MAX_32 for value in (entry.size, entry.packed, offset))
-    return _CENTRAL.size + len(entry.name) + (4 + wide if wide else 0) + _time_length(entry.mtime)
+    wide = 8 * ((entry.size >= MAX_32) + (entry.packed >= MAX_32) + (offset >= MAX_32))
+    return _CENTRAL.size + len(entry.name) + (4 + wide if wide else 0) + len(_times(entry.mtime)[1])
 
 
 def central_record(entry: Entry, crc: int, offset: int) -> bytes:
     """The central directory's record (§4.3.12) of the entry whose local header is at `offset`."""
-    size, packed = entry.size, entry.packed
-    extra = b""
+    name, size, packed, mtime, mode, method, described = entry
+    dos_time, extra = _times(mtime)
+    version = _VERSION_64 if _local_64(entry) else _VERSION
     if size >= MAX_32 or packed >= MAX_32 or offset >= MAX_32:
         # §4.5.3: only the fields that do not fit, in this order.
         wide = [value for value in (size, packed, offset) if value >= MAX_32]
-        extra = struct.pack(f"<HH{len(wide)}Q", _ID_ZIP64, 8 * len(wide), *wide)
+        extra = struct.pack(f"<HH{len(wide)}Q", _ID_ZIP64, 8 * len(wide), *wide) + extra
         size, packed, offset = min(size, MAX_32), min(packed, MAX_32), min(offset, MAX_32)
-    version = _VERSION_64 if extra or _local_64(entry) else _VERSION
-    return (
-        _CENTRAL.pack(
-            0x02014B50,
-            _MADE_BY_UNIX | version,
-            version,
-            _flags(entry),
-            entry.method,
-            _dos_time(entry.mtime),
-            crc,
-            packed,
-            size,
-            len(entry.name),
-            len(extra) + _time_length(entry.mtime),
-            0,
-            0,
-            0,
-            _attributes(entry),
-            offset,
-        )
-        + entry.name
-        + extra
-        + _time_extra(entry.mtime)
+        version = _VERSION_64
+    fields = _CENTRAL.pack(
+        0x02014B50,
+        _MADE_BY_UNIX | version,
+        version,
+        _flags(name, described),
+        method,
+        dos_time,
+        crc,
+        packed,
+        size,
+        len(name),
+        len(extra),
+        0,
+        0,
+        0,
+        _attributes(name, mode),
+        offset,
     )
+    return fields + name + extra
 
 
 def end_records(count: int, directory_size: int, directory_start: int, *, wide: bool) -> bytes:
@@ -246,28 +232,24 @@ def _local_64(entry: Entry) -> bool:
     return entry.size >= MAX_32 or (entry.packed >= MAX_32 and not entry.described)
 
 
-def _flags(entry: Entry) -> int:
-    return (_FLAG_DESCRIPTOR if entry.described else 0) | (0 if entry.name.isascii() else _FLAG_UTF8)
+def _flags(name: bytes, described: bool) -> int:
+    return (_FLAG_DESCRIPTOR if described else 0) | (0 if name.isascii() else _FLAG_UTF8)
 
 
-def _attributes(entry: Entry) -> int:
+def _attributes(name: bytes, mode: int) -> int:
     """Permission bits without setuid, setgid and sticky: who unpacks the archive did not ask for them."""
-    directory = entry.name.endswith(b"/")
-    kind = stat.S_IFDIR if directory else stat.S_IFREG
-    return (kind | (entry.mode & 0o777)) << 16 | (_MSDOS_DIRECTORY if directory else 0)
+    if name.endswith(b"/"):
+        return (stat.S_IFDIR | (mode & 0o777)) << 16 | _MSDOS_DIRECTORY
+    return (stat.S_IFREG | (mode & 0o777)) << 16
 
 
-def _dos_time(mtime: int) -> int:
-    """Date and time in DOS form (§4.4.6), in UTC so that every replica has the same, within 1980..2107."""
+@lru_cache(maxsize=1024)
+def _times(mtime: int) -> tuple[int, bytes]:
+    """Date and time in DOS form (§4.4.6), within 1980..2107, and the "UT" extra field, where it fits.
+
+    Both are in UTC, so that every replica has the same; the field has the same bytes locally and centrally.
+    """
     t = time.gmtime(min(max(mtime, _FIRST_SECOND), _LAST_SECOND))
     date = (t.tm_year - 1980) << 9 | t.tm_mon << 5 | t.tm_mday
-    return date << 16 | t.tm_hour << 11 | t.tm_min << 5 | t.tm_sec // 2
-
-
-def _time_length(mtime: int) -> int:
-    return _TIME_SIZE if -(1 << 31) <= mtime < 1 << 31 else 0
-
-
-def _time_extra(mtime: int) -> bytes:
-    """The "UT" field with the modification time, where it fits; the same bytes locally and centrally."""
-    return _TIME_EXTRA.pack(_ID_TIME, 5, 1, mtime) if _time_length(mtime) else b""
+    dos_time = date << 16 | t.tm_hour << 11 | t.tm_min << 5 | t.tm_sec // 2
+    return dos_time, _TIME_EXTRA.pack(_ID_TIME, 5, 1, mtime) if -(1 << 31) <= mtime < 1 << 31 else b""

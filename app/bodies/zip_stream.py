@@ -14,7 +14,7 @@ from app.bodies.ahead import in_order
 from app.bodies.crc32 import combine, crc32
 from app.bodies.zip_archive import Archive, entry_of
 from app.bodies.zip_deflate import BLOCK, WHOLE, Packing, pack_block, packed_share, sample_offsets
-from app.bodies.zip_members import UNKNOWN, Members, Stop, advance_crc
+from app.bodies.zip_members import UNKNOWN, Members, Stop, advance_crc, scratch
 from app.bodies.zip_records import DEFLATED, descriptor, local_header
 from app.storage.checksums import Checksum, Checksums
 from app.storage.errors import FileChanged
@@ -23,7 +23,7 @@ from app.storage.openfile import OpenFile
 from app.storage.threads import in_thread
 from app.storage.tree import Directory
 
-_AHEAD = min(os.cpu_count() or 1, 4)
+_WORKERS = min(os.cpu_count() or 1, 4)
 _RUN_BYTES = 1 << 20
 _RUN_MEMBERS = 64
 _PROBED = 1 << 16
@@ -99,7 +99,7 @@ class _Stream:
 
     async def small(self, first: int, last: int) -> AsyncGenerator[bytes, None]:
         """Members that are packed whole, many in a job."""
-        async with aclosing(in_order(self._runs(first, last), self.end, _AHEAD)) as made:
+        async with aclosing(in_order(self._runs(first, last), self.end, _WORKERS)) as made:
             async for run in made:
                 self._learn(run.found)
                 yield run.data
@@ -111,7 +111,7 @@ class _Stream:
                 with begun:
                     held, crc, lengths = begun.header, 0, array("I")
                     jobs = self._blocks(index, begun)
-                    async with aclosing(in_order(jobs, self.end, _AHEAD)) as made:
+                    async with aclosing(in_order(jobs, self.end, _WORKERS)) as made:
                         async for block in made:
                             if lengths:
                                 yield held
@@ -147,15 +147,16 @@ class _Stream:
             if self.listing.paths[index].endswith("/"):
                 parts.append(local_header(entry_of(self.listing, index), 0))
                 continue
-            data, crc = self.members.read(index, UNKNOWN, may_grow=True)
+            data = scratch(self.listing.size(index))
+            crc = self.members.read_into(index, data, UNKNOWN, may_grow=True)
             packed = self._pack_whole(index, data)
             lengths = array("I", map(len, packed)).tobytes()
             checksum = Checksum(crc, lengths)
-            parts += [local_header(entry_of(self.listing, index, checksum), crc), *(packed or (data,))]
+            parts += [local_header(entry_of(self.listing, index, checksum), crc), *(packed or (bytes(data),))]
             found.append((index, checksum))
         return _Run(b"".join(parts), found)
 
-    def _pack_whole(self, index: int, data: bytes) -> list[bytes]:
+    def _pack_whole(self, index: int, data: memoryview) -> list[bytes]:
         """The blocks of a member, or none if it is to be stored."""
         name = self.listing.archive_paths[index].encode()
         if not self.packing.considers(name, len(data)):
@@ -189,7 +190,7 @@ class _Stream:
             yield partial(self._block, begun, offset, min(BLOCK, size - offset), last=offset + BLOCK >= size)
 
     def _block(self, begun: _Begun, offset: int, count: int, *, last: bool) -> _Block:
-        data = os.pread(begun.file.fd, count, offset)
-        if len(data) != count:
+        data = scratch(count)
+        if os.preadv(begun.file.fd, (data,), offset) != count:
             raise FileChanged
-        return _Block(pack_block(data, last=last) if begun.crc is None else data, crc32(data), count)
+        return _Block(pack_block(data, last=last) if begun.crc is None else bytes(data), crc32(data), count)

@@ -8,7 +8,7 @@ import os
 import stat
 import time
 from array import array
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -50,15 +50,15 @@ class Listing:
     Listings are equal when nothing has changed between them.
     """
 
-    __slots__ = ("_facts", "archive_paths", "links", "newest", "paths", "scanned_ns")
+    __slots__ = ("_facts", "archive_paths", "directories_ns", "links", "paths", "scanned_ns")
 
     def __init__(self) -> None:
         self.paths: list[str] = []
         self.archive_paths: list[str] = []
         self.links: set[int] = set()
         """Indexes of the files that are reached by a link."""
-        self.newest = 0
-        """The latest mtime of files and directories, in seconds since the epoch."""
+        self.directories_ns = 0
+        """The latest mtime of the directories, in nanoseconds since the epoch."""
         self.scanned_ns = time.time_ns()
         self._facts = array("q")
 
@@ -72,7 +72,7 @@ class Listing:
         if not isinstance(other, Listing):
             return NotImplemented
         return (
-            self.newest == other.newest
+            self.directories_ns == other.directories_ns
             and self._facts == other._facts
             and self.paths == other.paths
             and self.links == other.links
@@ -80,16 +80,21 @@ class Listing:
 
     __hash__ = None  # type: ignore[assignment]
 
-    def add(self, path: str, archive_path: str, facts: Facts) -> None:
+    def add(self, path: str, archive_path: str, facts: Iterable[int]) -> None:
+        """Append an entry; `facts` are the values of `Facts`, in order."""
         self.paths.append(path)
         self.archive_paths.append(archive_path)
         self._facts.extend(facts)
-        self.newest = max(self.newest, facts.mtime_ns // 1_000_000_000)
 
     @property
     def files(self) -> int:
         """How many of the entries are files, not empty directories."""
         return sum(not path.endswith("/") for path in self.paths)
+
+    @property
+    def newest(self) -> int:
+        """The latest mtime of files and directories, in seconds since the epoch."""
+        return max(max(self._facts[3::6], default=0), self.directories_ns) // 1_000_000_000
 
     def size(self, index: int) -> int:
         """Length of a file in bytes when it was listed."""
@@ -128,10 +133,10 @@ class Listing:
         return max(self._facts[4::6], default=0) < self.scanned_ns - _UNSETTLED
 
 
-def facts_of(status: os.stat_result) -> Facts:
-    """The facts in a stat result."""
+def facts_of(status: os.stat_result) -> tuple[int, int, int, int, int, int]:
+    """The values of `Facts` in a stat result."""
     inode = status.st_ino
-    return Facts(
+    return (
         status.st_dev,
         inode if inode < _WORD >> 1 else inode - _WORD,
         status.st_size,
@@ -167,44 +172,51 @@ class _Scan:
         fd = _open_directory(name, parent)
         try:
             own = os.fstat(fd)
-            self.listing.newest = max(self.listing.newest, own.st_mtime_ns // 1_000_000_000)
-            found = sorted(self._entries(fd, path, files_only=not depth), key=lambda item: item.name)
-            for item, renamed in zip(found, self.rename([item.name for item in found]), strict=True):
-                if not stat.S_ISDIR(item.facts.mode):
-                    if item.linked:
-                        self.listing.links.add(len(self.listing))
-                    self.listing.add(path + item.name, archive_path + renamed, item.facts)
-                else:
+            self.listing.directories_ns = max(self.listing.directories_ns, own.st_mtime_ns)
+            found = self._look(fd, path, files_only=not depth)
+            names = self.rename(found.names)
+            for index, (name, renamed) in enumerate(zip(found.names, names, strict=True)):
+                if index in found.directories:
                     with suppress(NotFound):  # removed meanwhile, or not ours to read
-                        self.descend(item.name, fd, f"{path}{item.name}/", f"{archive_path}{renamed}/", depth - 1)
-            if path and not found:
+                        self.descend(name, fd, f"{path}{name}/", f"{archive_path}{renamed}/", depth - 1)
+                    continue
+                if index in found.links:
+                    self.listing.links.add(len(self.listing))
+                self.listing.add(path + name, archive_path + renamed, found.facts[6 * index : 6 * index + 6])
+            if path and not names:
                 self.listing.add(path, archive_path, facts_of(own))
         finally:
             os.close(fd)
 
-    def _entries(self, fd: int, path: str, *, files_only: bool) -> Iterator["_Found"]:
+    def _look(self, fd: int, path: str, *, files_only: bool) -> "_Found":
+        """What is to be listed of one directory. Columns and no objects here too, for 65,600 files."""
         with os.scandir(fd) as entries:
-            for entry in entries:
-                try:
-                    if entry.is_symlink():
-                        with open_beneath(self.directory, path + entry.name) as file:
-                            yield _Found(entry.name, facts_of(file.stat), True)
-                        continue
-                    status = entry.stat(follow_symlinks=False)
-                except (NotFound, OutsideRoot, FileNotFoundError):
-                    continue
-                if stat.S_ISREG(status.st_mode):
-                    wanted = _may_read(status, entry.name, fd)
+            kinds = {entry.name: entry.is_symlink() for entry in entries}
+        found = _Found([], array("q"), set(), set())
+        for name in sorted(kinds):
+            try:
+                if kinds[name]:
+                    with open_beneath(self.directory, path + name) as file:
+                        status = file.stat
+                    found.links.add(len(found.names))
                 else:
-                    wanted = stat.S_ISDIR(status.st_mode) and not files_only
-                if wanted:
-                    yield _Found(entry.name, facts_of(status), False)
+                    status = os.stat(name, dir_fd=fd, follow_symlinks=False)
+                    if stat.S_ISDIR(status.st_mode) and not files_only:
+                        found.directories.add(len(found.names))
+                    elif not stat.S_ISREG(status.st_mode) or not _may_read(status, name, fd):
+                        continue
+            except (NotFound, OutsideRoot, FileNotFoundError):
+                continue
+            found.names.append(name)
+            found.facts.extend(facts_of(status))
+        return found
 
 
 class _Found(NamedTuple):
-    name: str
-    facts: Facts
-    linked: bool
+    names: list[str]
+    facts: "array[int]"
+    directories: set[int]
+    links: set[int]
 
 
 def _open_directory(name: str, parent: int) -> int:

@@ -18,7 +18,7 @@ from app.bodies.ahead import in_order
 from app.bodies.base import FileSlice, Piece
 from app.bodies.zip_deflate import BLOCK, WHOLE, pack_block
 from app.bodies.zip_members import UNKNOWN, Members, Stop, Stopped, advance_crc, scratch
-from app.bodies.zip_records import DEFLATED, STORED, Entry, Layout, descriptor, local_header, local_length
+from app.bodies.zip_records import DEFLATED, Entry, Layout
 from app.http.message import ByteRange
 from app.storage.checksums import Checksum, Checksums
 from app.storage.errors import FileChanged
@@ -59,6 +59,7 @@ class Archive:
                 self._crcs[index] = 0
         for index, checksum in known.items():
             self._crcs[index] = checksum.crc
+            self.layout.set_crc(index, checksum.crc)
             if checksum.blocks:
                 self.blocks[index] = array("I", checksum.blocks)
         self._locks = tuple(threading.Lock() for _ in range(16))
@@ -78,6 +79,7 @@ class Archive:
 
     def learn(self, index: int, crc: int) -> None:
         """Take a member's CRC for known; call `keep` some time after."""
+        self.layout.set_crc(index, crc)
         self._crcs[index] = crc
         self._fresh.append(index)
 
@@ -94,6 +96,8 @@ class Archive:
 
         Raises `FileChanged` when the member is not as listed, `Stopped` when told to stop.
         """
+        if self._crcs[index] != UNKNOWN:
+            return self._crcs[index]
         lock = self._locks[index % len(self._locks)]
         while not lock.acquire(timeout=0.05):
             if stop.is_set():
@@ -166,8 +170,7 @@ class Archive:
         """
         if self._content_tag is None and min(self._crcs, default=0) != UNKNOWN:
             digest = _digest(self.form)
-            for first in range(0, len(self.layout), _RECORDS):
-                digest.update(self.records(first, min(first + _RECORDS, len(self.layout))))
+            digest.update(self.layout.directory(0, len(self.layout)))
             digest.update(self.layout.end)
             self._content_tag = b'"z-%s"' % digest.hexdigest().encode()
         if self._state_tag is None and self.listing.all_settled():
@@ -175,10 +178,6 @@ class Archive:
             digest.update(self.listing.fingerprint())
             self._state_tag = b'"s-%s"' % digest.hexdigest().encode()
         return self._content_tag, self._state_tag
-
-    def records(self, first: int, last: int) -> bytes:
-        """Central records of members whose CRCs are known."""
-        return b"".join(self.layout.record(index, self._crcs[index]) for index in range(first, last))
 
 
 def entry_of(listing: Listing, index: int, checksum: Checksum | None = None) -> Entry:
@@ -245,32 +244,33 @@ class ZipBody:
 
     def _jobs(self, wanted: ByteRange, end: Stop) -> Iterator[Job]:
         """Blocking jobs that make the bytes wanted, in order, none of them large but `_LargeMember`s."""
-        layout = self._layout
+        layout, blocks = self._layout, self._archive.blocks
         index = layout.entry_at(wanted.start)
         while index < len(layout) and layout.starts[index] < wanted.stop:
-            entry = layout[index]
-            if entry.method == STORED and entry.size > COPIED:
-                yield partial(self._open, index, wanted, end)
+            if len(blocks.get(index, ())) > 1:
+                yield from self._block_jobs(index, wanted)
                 index += 1
-            elif entry.method == DEFLATED and len(self._archive.blocks[index]) > 1:
-                yield from self._block_jobs(index, entry, wanted)
-                index += 1
-            else:
+            elif self._is_small(index):
                 after = self._run_end(index, wanted.stop)
                 yield partial(self._run, index, after, wanted)
                 index = after
+            else:
+                yield partial(self._open, index, wanted, end)
+                index += 1
         yield from self._directory_jobs(wanted, end)
+
+    def _is_small(self, index: int) -> bool:
+        """Whether the member is read, or packed, whole and copied."""
+        starts, blocks = self._layout.starts, self._archive.blocks
+        return starts[index + 1] - starts[index] <= COPIED or len(blocks.get(index, ())) == 1
 
     def _run_end(self, index: int, stop: int) -> int:
         """Up to where small members make one job."""
-        layout = self._layout
-        limit = min(index + _RUN_MEMBERS, len(layout))
-        content = 0
-        while index < limit and layout.starts[index] < stop:
-            entry = layout[index]
-            content += entry.size
-            small = entry.size <= (COPIED if entry.method == STORED else BLOCK)
-            if not small or (content > _RUN_BYTES and content > entry.size):
+        starts = self._layout.starts
+        first, limit = index, min(index + _RUN_MEMBERS, len(self._layout))
+        index += 1
+        while index < limit and starts[index] < stop and starts[index + 1] - starts[first] <= _RUN_BYTES:
+            if not self._is_small(index):
                 break
             index += 1
         return index
@@ -279,35 +279,32 @@ class ZipBody:
         archive, layout, members = self._archive, self._layout, self._members
         starts = layout.starts
         origin = starts[first]
-        block = scratch(starts[last] - origin)
+        run = scratch(starts[last] - origin)
         for index in range(first, last):
-            entry = layout[index]
-            position = starts[index] - origin
-            data_position = position + local_length(entry)
-            data = block[data_position : data_position + entry.packed]
+            data_start = layout.data_start(index) - origin
+            data = run[data_start : starts[index + 1] - origin]
             crc = archive.known_crc(index)
-            if entry.method == DEFLATED:
-                content = memoryview(bytearray(entry.size))
+            if index in archive.blocks:
+                content = memoryview(bytearray(members.listing.size(index)))
                 members.read_into(index, content, crc)
-                data[:] = _repack(content, entry.packed, last=True)
-            elif not entry.name.endswith(b"/"):
-                known, crc = crc, members.read_into(index, data, crc)
-                if known == UNKNOWN:
-                    archive.learn(index, crc)
-            block[position:data_position] = local_header(entry, crc)
+                data[:] = _repack(content, len(data), last=True)
+            elif not members.listing.paths[index].endswith("/"):
+                found = members.read_into(index, data, crc)
+                if crc == UNKNOWN:
+                    archive.learn(index, found)
+            run[starts[index] - origin : data_start] = layout.header(index)
         archive.keep()
-        return bytes(_cut(block, origin, wanted))
+        return bytes(_cut(run, origin, wanted))
 
     def _open(self, index: int, wanted: ByteRange, end: Stop) -> "_LargeMember":
         archive, layout = self._archive, self._layout
-        entry = layout[index]
         crc = archive.known_crc(index)
         head = b""
         data_start = layout.data_start(index)
         if wanted.start < data_start:
             crc = archive.crc(self._members, index, end)
             archive.keep()
-            head = _cut(local_header(entry, crc), layout.starts[index], wanted)
+            head = _cut(layout.header(index), layout.starts[index], wanted)
         file = self._members.open(index)
         try:
             self._members.verify(index, file, crc, end)
@@ -315,20 +312,20 @@ class ZipBody:
             file.close()
             raise
         start = max(wanted.start - data_start, 0)
-        stop = max(min(wanted.stop - data_start, entry.size), start)
+        stop = max(min(wanted.stop, layout.starts[index + 1]) - data_start, start)
         return _LargeMember(file, index, crc, head, start, stop)
 
-    def _block_jobs(self, index: int, entry: Entry, wanted: ByteRange) -> Iterator[Job]:
+    def _block_jobs(self, index: int, wanted: ByteRange) -> Iterator[Job]:
         """One job for each block of a large deflated member that has bytes wanted."""
-        archive, position = self._archive, self._layout.data_start(index)
-        crc = archive.known_crc(index)
-        if head := _cut(local_header(entry, crc), self._layout.starts[index], wanted):
+        layout = self._layout
+        if head := _cut(layout.header(index), layout.starts[index], wanted):
             yield partial(bytes, head)
-        for number, length in enumerate(archive.blocks[index]):
+        position = layout.data_start(index)
+        for number, length in enumerate(self._archive.blocks[index]):
             if position < wanted.stop and position + length > wanted.start:
                 yield partial(self._block, index, number, position, wanted)
             position += length
-        if foot := _cut(descriptor(entry, crc), position, wanted):
+        if foot := _cut(layout.descriptor(index), position, wanted):
             yield partial(bytes, foot)
 
     def _block(self, index: int, number: int, position: int, wanted: ByteRange) -> bytes:
@@ -342,19 +339,19 @@ class ZipBody:
         layout = self._layout
         if wanted.stop <= layout.directory_start:
             return
+        first = max(layout.record_at(wanted.start), 0)
         last = min(layout.record_at(wanted.stop - 1) + 1, len(layout))
-        first = max(layout.record_at(wanted.start), 0) if wanted.start > layout.directory_start else 0
         for index in range(first, last, _RECORDS):
-            yield partial(self._records, index, min(index + _RECORDS, last), wanted, end)
-        if foot := _cut(layout.end, layout.end_start, wanted):
+            yield partial(self._directory, index, min(index + _RECORDS, last), wanted, end)
+        if foot := _cut(layout.end, layout.size - len(layout.end), wanted):
             yield partial(bytes, foot)
 
-    def _records(self, first: int, last: int, wanted: ByteRange, end: Stop) -> bytes:
+    def _directory(self, first: int, last: int, wanted: ByteRange, end: Stop) -> bytes:
+        archive, layout = self._archive, self._layout
         for index in range(first, last):
-            self._archive.crc(self._members, index, end)
-        self._archive.keep()
-        position = self._layout.directory_start + self._layout.records[first]
-        return _cut(self._archive.records(first, last), position, wanted)
+            archive.crc(self._members, index, end)
+        archive.keep()
+        return _cut(layout.directory(first, last), layout.directory_start + layout.records[first], wanted)
 
 
 class _LargeMember:

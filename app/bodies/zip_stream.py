@@ -45,9 +45,9 @@ async def deflate(
             async for part in parts:
                 yield part
         index += first == index
-    archive = Archive(listing, stream.learned, checksums, packing.form)
+    archive = await in_thread(Archive, listing, stream.learned, checksums, packing.form)
     for first in range(0, len(listing), _RECORDS):
-        yield await in_thread(archive.records, first, min(first + _RECORDS, len(listing)))
+        yield archive.layout.directory(first, min(first + _RECORDS, len(listing)))
     yield archive.layout.end
 
 

@@ -15,9 +15,9 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from typing import NamedTuple, Protocol, Self
+from typing import NamedTuple, Self
 
-from app.storage.listing import Facts
+from app.storage.listing import Facts, Listing
 
 ROW_LIMIT = 1_000_000
 """Records kept; about 100 bytes of disk each."""
@@ -54,14 +54,6 @@ class Checksum(NamedTuple):
     """Little-endian 32-bit numbers."""
 
 
-class Files(Protocol):
-    """Files by index: a sequence of facts, or a `Listing`, which makes them as they are asked for."""
-
-    def __len__(self) -> int: ...
-
-    def __getitem__(self, index: int, /) -> Facts: ...
-
-
 class Checksums:
     """The table in `directory`, or in memory alone when that is None or cannot be used.
 
@@ -79,7 +71,7 @@ class Checksums:
         self._rebuilt = False
         self._until_prune = 0
 
-    async def find(self, files: Files, form: str = "") -> dict[int, Checksum]:
+    async def find(self, files: Listing, form: str = "") -> dict[int, Checksum]:
         """What is known of these files in this form, by index; one query, however many they are."""
         return await get_running_loop().run_in_executor(self._thread, self._find, files, form)
 
@@ -106,22 +98,20 @@ class Checksums:
 
     # What follows runs in the thread.
 
-    def _find(self, files: Files, form: str) -> dict[int, Checksum]:
-        by_device: dict[int, list[int]] = {}
-        for index in range(len(files)):
-            by_device.setdefault(files[index].dev, []).append(index)
+    def _find(self, files: Listing, form: str) -> dict[int, Checksum]:
         found: dict[int, Checksum] = {}
-        for dev, indexes in by_device.items():
-            inodes = f"[{','.join(str(files[index].inode) for index in indexes)}]"
+        devices, inodes = files.column("dev"), files.column("inode")
 
-            def select(database: sqlite3.Connection, parameters: tuple[object, ...] = (inodes, dev, form)) -> None:
-                for position, size, mtime_ns, ctime_ns, crc, blocks, seal in database.execute(_FIND, parameters):
-                    index = indexes[position]  # noqa: B023  (called at once)
-                    facts = files[index]
+        def select(database: sqlite3.Connection) -> None:
+            for dev in set(devices):
+                indexes = [index for index, other in enumerate(devices) if other == dev]
+                wanted = str([inodes[index] for index in indexes])  # JSON too
+                for place, size, mtime_ns, ctime_ns, crc, blocks, seal in database.execute(_FIND, (wanted, dev, form)):
+                    facts = files[indexes[place]]
                     if (size, mtime_ns, ctime_ns) == facts[2:5] and seal == _seal(facts, crc, blocks):
-                        found[index] = Checksum(crc, blocks)
+                        found[indexes[place]] = Checksum(crc, blocks)
 
-            self._transact(select)
+        self._transact(select)
         return found
 
     def _write(self) -> None:

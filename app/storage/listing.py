@@ -86,6 +86,10 @@ class Listing:
         self.archive_paths.append(archive_path)
         self._facts.extend(facts)
 
+    def column(self, field: str) -> "array[int]":
+        """One field of `Facts` of every entry."""
+        return self._facts[Facts._fields.index(field) :: 6]
+
     @property
     def files(self) -> int:
         """How many of the entries are files, not empty directories."""
@@ -191,25 +195,30 @@ class _Scan:
     def _look(self, fd: int, path: str, *, files_only: bool) -> "_Found":
         """What is to be listed of one directory. Columns and no objects here too, for 65,600 files."""
         with os.scandir(fd) as entries:
-            kinds = {entry.name: entry.is_symlink() for entry in entries}
+            links = {entry.name: entry.is_symlink() for entry in entries}
         found = _Found([], array("q"), set(), set())
-        for name in sorted(kinds):
+        for name in sorted(links):
             try:
-                if kinds[name]:
-                    with open_beneath(self.directory, path + name) as file:
-                        status = file.stat
+                if links[name]:
+                    status = self._follow(path + name)
                     found.links.add(len(found.names))
                 else:
                     status = os.stat(name, dir_fd=fd, follow_symlinks=False)
-                    if stat.S_ISDIR(status.st_mode) and not files_only:
-                        found.directories.add(len(found.names))
-                    elif not stat.S_ISREG(status.st_mode) or not _may_read(status, name, fd):
-                        continue
             except (NotFound, OutsideRoot, FileNotFoundError):
+                continue
+            if not stat.S_ISREG(status.st_mode):
+                if files_only or not stat.S_ISDIR(status.st_mode):
+                    continue
+                found.directories.add(len(found.names))
+            elif status.st_mode & _EVERYONE != _EVERYONE and not _may_read(name, fd):
                 continue
             found.names.append(name)
             found.facts.extend(facts_of(status))
         return found
+
+    def _follow(self, path: str) -> os.stat_result:
+        with open_beneath(self.directory, path) as file:
+            return file.stat
 
 
 class _Found(NamedTuple):
@@ -247,9 +256,9 @@ def storage_error(error: OSError) -> StorageError:
     return Exhausted() if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM) else NotFound()
 
 
-def _may_read(status: os.stat_result, name: str, fd: int) -> bool:
-    """A file that could not be downloaded by itself is no member either; the usual case needs no system call."""
-    everyone = stat.S_IRUSR | stat.S_IRGRP | stat.S_IROTH
-    return status.st_mode & everyone == everyone or os.access(
-        name, os.R_OK, dir_fd=fd, effective_ids=True, follow_symlinks=False
-    )
+_EVERYONE = stat.S_IRUSR | stat.S_IRGRP | stat.S_IROTH
+
+
+def _may_read(name: str, fd: int) -> bool:
+    """A file that could not be downloaded by itself is no member either."""
+    return os.access(name, os.R_OK, dir_fd=fd, effective_ids=True)

@@ -114,10 +114,7 @@ class Archive:
         with members.open(index) as file:
             position, crc = advance_crc(file, size, *self._partial.pop(index, (0, 0)), stop)
             now = os.fstat(file.fd)
-        # A file that was being written when it was listed may have grown: no validator has been given out
-        # for it yet, so the bytes found here are the ones that are announced.
-        growing = not self.listing.is_settled(index) and self.listing.grew(index, now)
-        if not (growing or self.listing.matches(index, now)):
+        if not members.is_listed(index, now):  # no validator has been given out without its CRC
             raise FileChanged
         if position < size:
             self._partial[index] = position, crc
@@ -247,22 +244,24 @@ class ZipBody:
         layout, blocks = self._layout, self._archive.blocks
         index = layout.entry_at(wanted.start)
         while index < len(layout) and layout.starts[index] < wanted.stop:
-            if len(blocks.get(index, ())) > 1:
-                yield from self._block_jobs(index, wanted)
-                index += 1
-            elif self._is_small(index):
+            if self._is_small(index):
                 after = self._run_end(index, wanted.stop)
                 yield partial(self._run, index, after, wanted)
                 index = after
+                continue
+            if index in blocks:
+                yield from self._block_jobs(index, wanted)
             else:
                 yield partial(self._open, index, wanted, end)
-                index += 1
+            index += 1
         yield from self._directory_jobs(wanted, end)
 
     def _is_small(self, index: int) -> bool:
         """Whether the member is read, or packed, whole and copied."""
-        starts, blocks = self._layout.starts, self._archive.blocks
-        return starts[index + 1] - starts[index] <= COPIED or len(blocks.get(index, ())) == 1
+        blocks = self._archive.blocks.get(index)
+        if blocks is not None:
+            return len(blocks) == 1
+        return self._layout.starts[index + 1] - self._layout.starts[index] <= COPIED
 
     def _run_end(self, index: int, stop: int) -> int:
         """Up to where small members make one job."""

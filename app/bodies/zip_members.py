@@ -48,19 +48,22 @@ class Members:
         except NotFound as error:  # now a FIFO, say
             raise FileChanged from error
 
-    def read_into(self, index: int, buffer: memoryview, announced: int, *, may_grow: bool = False) -> int:
-        """Fill `buffer` with all of a small member and return its CRC. Raises `FileChanged` or `Exhausted`.
-
-        With `may_grow` a longer file is taken too: where nothing has been announced, what is read is what is sent.
-        """
+    def read_into(self, index: int, buffer: memoryview, announced: int) -> int:
+        """Fill `buffer` with all of a small member and return its CRC. Raises `FileChanged` or `Exhausted`."""
         now = self._read(index, buffer, 0)
         same = self.listing.matches(index, now)
         if same and announced != UNKNOWN:
             return announced
         crc = crc32(buffer)
-        if same or crc == announced or (may_grow and self.listing.grew(index, now)):
+        if same or crc == announced:
             return crc
         raise FileChanged
+
+    def read_first(self, index: int, buffer: memoryview) -> int:
+        """The same for a member of which nothing has been announced: what is read is what will be."""
+        if not self.is_listed(index, self._read(index, buffer, 0)):
+            raise FileChanged
+        return crc32(buffer)
 
     def read_part(self, index: int, buffer: memoryview, offset: int) -> None:
         """Fill `buffer` from `offset` of a member that has not changed at all. Raises as `read_into`."""
@@ -73,6 +76,15 @@ class Members:
             return
         if announced == UNKNOWN or advance_crc(file, self.listing.size(index), 0, 0, stop)[1] != announced:
             raise FileChanged
+
+    def is_listed(self, index: int, status: os.stat_result) -> bool:
+        """Whether a file is the one that was listed, before anything of it has been announced.
+
+        One that was being written to as it was listed may have grown since; its first bytes are taken.
+        """
+        if self.listing.matches(index, status):
+            return True
+        return not self.listing.is_settled(index) and self.listing.grew(index, status)
 
     def _read(self, index: int, buffer: memoryview, offset: int) -> os.stat_result:
         fd = self._descriptor(index)

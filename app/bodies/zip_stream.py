@@ -14,7 +14,7 @@ from app.bodies.ahead import in_order
 from app.bodies.crc32 import combine, crc32
 from app.bodies.zip_archive import Archive, entry_of
 from app.bodies.zip_deflate import BLOCK, WHOLE, Packing, pack_block, packed_share, sample_offsets
-from app.bodies.zip_members import UNKNOWN, Members, Stop, advance_crc, scratch
+from app.bodies.zip_members import Members, Stop, advance_crc, scratch
 from app.bodies.zip_records import DEFLATED, descriptor, local_header
 from app.storage.checksums import Checksum, Checksums
 from app.storage.errors import FileChanged
@@ -148,7 +148,7 @@ class _Stream:
                 parts.append(local_header(entry_of(self.listing, index), 0))
                 continue
             data = scratch(self.listing.size(index))
-            crc = self.members.read_into(index, data, UNKNOWN, may_grow=True)
+            crc = self.members.read_first(index, data)
             packed = self._pack_whole(index, data)
             lengths = array("I", map(len, packed)).tobytes()
             checksum = Checksum(crc, lengths)
@@ -173,6 +173,8 @@ class _Stream:
         entry = entry_of(self.listing, index)
         file = self.members.open(index)
         try:
+            if not self.members.is_listed(index, file.stat):
+                raise FileChanged
             if self.packing.considers(entry.name, entry.size):
                 samples = [os.pread(file.fd, count, offset) for offset, count in sample_offsets(entry.size)]
                 if packed_share(samples) <= self.packing.share:

@@ -57,13 +57,15 @@ class Checksum(NamedTuple):
 class Checksums:
     """The table in `directory`, or in memory alone when that is None or cannot be used.
 
-    Safe with several processes on one table. One thread of its own makes every call to SQLite.
+    Safe with several processes on one table; `patience` is for how many seconds to wait for another's writing.
+    One thread of its own makes every call to SQLite.
     A `form` says how the content was packed; "" is the content itself.
     """
 
-    def __init__(self, directory: Path | None = None, *, row_limit: int = ROW_LIMIT) -> None:
+    def __init__(self, directory: Path | None = None, *, row_limit: int = ROW_LIMIT, patience: float = 2.0) -> None:
         self._directory = directory
         self._row_limit = row_limit
+        self._patience = patience
         self._thread = ThreadPoolExecutor(1, "checksums")
         self._database: sqlite3.Connection | None = None
         self._pending: list[tuple[Facts, str, Checksum]] = []
@@ -136,7 +138,7 @@ class Checksums:
         for _ in range(3):
             try:
                 if self._database is None:
-                    self._database = _open(self._directory)
+                    self._database = _open(self._directory, self._patience)
                 with self._database:
                     action(self._database)
             except (sqlite3.Error, OSError) as error:
@@ -165,13 +167,13 @@ class Checksums:
         return True
 
 
-def _open(directory: Path | None) -> sqlite3.Connection:
+def _open(directory: Path | None, patience: float) -> sqlite3.Connection:
     if directory is None:
         path = ":memory:"
     else:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         path = str(directory / _FILE_NAME)
-    database = sqlite3.connect(path, timeout=2)
+    database = sqlite3.connect(path, timeout=patience)
     try:
         database.execute("PRAGMA journal_mode = WAL")
         database.execute("PRAGMA synchronous = NORMAL")
@@ -186,7 +188,7 @@ def _rebuild(directory: Path) -> None:
     """Remove a damaged table, unless another process has already done so."""
     with _locked(directory):
         path = directory / _FILE_NAME
-        with suppress(sqlite3.Error), closing(_open(directory)) as database:
+        with suppress(sqlite3.Error), closing(_open(directory, 2.0)) as database:
             if database.execute("PRAGMA quick_check(1)").fetchone() == ("ok",):
                 return
         for suffix in ("-wal", "-shm", ""):  # the table last: an interrupted removal leaves it damaged

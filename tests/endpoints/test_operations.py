@@ -41,7 +41,7 @@ def test_not_ready_says_what_is_missing_without_saying_where(data: Path, app: Ap
 
 def test_head_has_the_fields_and_no_content(app: Application) -> None:
     answer = exchange(app, "/livez", "HEAD")
-    assert (answer.status, answer.headers[b"content-length"], answer.content) == (200, b"15", b"")
+    assert (answer.status, answer.headers[b"content-length"], bytes(answer.content)) == (200, b"15", b"")
 
 
 def test_start_up_sweeps_what_a_dead_process_left_and_shutdown_ends_orderly(tmp_path: Path) -> None:

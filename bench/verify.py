@@ -1,0 +1,278 @@
+"""Is the answer right? Every byte is compared before anything is timed; what is wrong is an error, never a figure."""
+
+import csv
+import gzip
+import http.client
+import io
+import re
+import tempfile
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import zip_longest
+from pathlib import Path
+from typing import IO, Protocol
+
+from bench import data
+
+_BLOCK = 1 << 20
+_SPOOL = 64 << 20
+
+
+class WrongAnswer(Exception):
+    """The target did not answer as it must; the text says in what."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is asked: always GET, on HTTP/1.1."""
+
+    path: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def raw(self, host: str, *, close: bool = False) -> bytes:
+        lines = [
+            f"GET {self.path} HTTP/1.1",
+            f"Host: {host}",
+            *(f"{name}: {text}" for name, text in self.headers.items()),
+        ]
+        if close:
+            lines.append("Connection: close")
+        return ("\r\n".join(lines) + "\r\n\r\n").encode("ascii")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A response read to its end: `length` bytes of content, held in `body`."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: IO[bytes]
+    length: int
+
+
+class Content(Protocol):
+    """What is right. `check` raises WrongAnswer."""
+
+    def check(self, answer: Answer, root: Path) -> None: ...
+
+
+def fetch(host: str, port: int, request: Request, *, timeout: float = 120) -> Answer:
+    """Ask once and read to the end. A body shorter than announced is a WrongAnswer, as is no answer at all."""
+    connection = http.client.HTTPConnection(host, port, timeout=timeout)
+    body = tempfile.SpooledTemporaryFile(max_size=_SPOOL)  # noqa: SIM115  # the caller's, in the Answer
+    length = 0
+    try:
+        connection.putrequest("GET", request.path, skip_accept_encoding=True)
+        for name, text in request.headers.items():
+            connection.putheader(name, text)
+        connection.endheaders()
+        response = connection.getresponse()
+        announced = response.length  # None when chunked, or up to the end of the connection
+        while block := response.read(_BLOCK):
+            body.write(block)
+            length += len(block)
+    except (OSError, http.client.HTTPException) as error:
+        raise WrongAnswer(f"GET {request.path} failed: {error!r}") from error
+    finally:
+        connection.close()
+    if announced is not None and length != announced:
+        raise WrongAnswer(f"GET {request.path}: {length} bytes came, {announced} were announced")
+    body.seek(0)
+    headers = {name.lower(): text for name, text in response.getheaders()}
+    return Answer(response.status, headers, body, length)
+
+
+def verify(host: str, port: int, request: Request, content: Content, root: Path) -> Answer:
+    """Fetch and check against the files below `root`; the answer comes back with its body closed."""
+    answer = fetch(host, port, request)
+    with answer.body:
+        content.check(answer, root)
+    return answer
+
+
+def _status(answer: Answer, expected: int) -> None:
+    if answer.status != expected:
+        start = answer.body.read(200).decode("utf-8", "replace")
+        raise WrongAnswer(f"status {answer.status}, not {expected}: {start!r}")
+
+
+def _same(body: IO[bytes], expected: IO[bytes], length: int) -> None:
+    """`length` bytes of both are alike; the first difference is named."""
+    done = 0
+    while done < length:
+        want = expected.read(min(_BLOCK, length - done))
+        have = body.read(len(want)) if want else b""
+        if have != want or not want:
+            pairs = enumerate(zip(have, want, strict=False))
+            wrong = next((place for place, (a, b) in pairs if a != b), min(len(have), len(want)))
+            raise WrongAnswer(f"the content differs from the file at byte {done + wrong}")
+        done += len(want)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    """The file's bytes, or with `span` (start, stop) that part of them as a 206."""
+
+    name: str
+    span: tuple[int, int] | None = None
+
+    def check(self, answer: Answer, root: Path) -> None:
+        path = root / self.name
+        size = path.stat().st_size
+        start, stop = self.span or (0, size)
+        _status(answer, 206 if self.span else 200)
+        if self.span and answer.headers.get("content-range") != f"bytes {start}-{stop - 1}/{size}":
+            raise WrongAnswer(f"Content-Range is {answer.headers.get('content-range')!r}")
+        if answer.length != stop - start:
+            raise WrongAnswer(f"{answer.length} bytes of content, not {stop - start}")
+        with open(path, "rb") as file:
+            file.seek(start)
+            _same(answer.body, file, stop - start)
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """A multipart/byteranges answer with exactly these (start, stop) parts of the file, in order."""
+
+    name: str
+    spans: tuple[tuple[int, int], ...]
+
+    def check(self, answer: Answer, root: Path) -> None:
+        _status(answer, 206)
+        found = re.fullmatch(r'multipart/byteranges; *boundary="?([^"]+)"?', answer.headers.get("content-type", ""))
+        if not found:
+            raise WrongAnswer(f"Content-Type is {answer.headers.get('content-type')!r}")
+        body = answer.body.read()
+        mark = b"--" + found[1].encode()
+        whole = (root / self.name).read_bytes() if (root / self.name).stat().st_size <= _SPOOL else None
+        seen = []
+        place = body.find(mark)
+        while not body.startswith(mark + b"--", place):
+            head_end = body.find(b"\r\n\r\n", place) + 4
+            span = re.search(rb"(?i)content-range: *bytes (\d+)-(\d+)/(\d+)", body[place:head_end])
+            if head_end < 4 or not span:
+                raise WrongAnswer("a part without Content-Range")
+            start, stop = int(span[1]), int(span[2]) + 1
+            part = body[head_end : head_end + stop - start]
+            want = whole[start:stop] if whole is not None else _read(root / self.name, start, stop)
+            if part != want:
+                raise WrongAnswer(f"part {start}-{stop - 1} differs from the file")
+            seen.append((start, stop))
+            place = head_end + len(part) + 2
+            if not body.startswith(mark, place):
+                raise WrongAnswer(f"no boundary after part {start}-{stop - 1}")
+        if tuple(seen) != self.spans:
+            raise WrongAnswer(f"parts {seen} came, {self.spans} were asked")
+
+
+def _read(path: Path, start: int, stop: int) -> bytes:
+    with open(path, "rb") as file:
+        file.seek(start)
+        return file.read(stop - start)
+
+
+@dataclass(frozen=True, slots=True)
+class NotModified:
+    """304 and not a byte of content."""
+
+    def check(self, answer: Answer, root: Path) -> None:
+        _status(answer, 304)
+        if answer.length:
+            raise WrongAnswer(f"a 304 with {answer.length} bytes of content")
+
+
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """A ZIP of the folder: its files by name, each with its bytes and a right CRC."""
+
+    folder: str
+
+    def check(self, answer: Answer, root: Path) -> None:
+        _status(answer, 200)
+        self.check_file(answer.body, root)
+
+    def check_file(self, body: IO[bytes], root: Path) -> None:
+        files = {path.name: path for path in (root / self.folder).iterdir()}
+        try:
+            with zipfile.ZipFile(body) as archive:
+                names = archive.namelist()
+                if sorted(names) != sorted(files):
+                    raise WrongAnswer(f"{len(names)} members, or other names than the folder's {len(files)} files")
+                for name in names:
+                    with archive.open(name) as member, open(files[name], "rb") as file:
+                        _same(member, file, files[name].stat().st_size)
+                        if member.read(1):
+                            raise WrongAnswer(f"member {name} is longer than its file")
+        except (zipfile.BadZipFile, EOFError, NotImplementedError) as error:
+            raise WrongAnswer(f"not a readable ZIP: {error}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class ArchiveSpan:
+    """Bytes [start, stop) of the archive that the target itself sends whole."""
+
+    folder: str
+    start: int
+    stop: int
+
+    def of(self, whole: IO[bytes]) -> "Bytes":
+        whole.seek(self.start)
+        return Bytes(whole.read(self.stop - self.start))
+
+    def check(self, answer: Answer, root: Path) -> None:
+        raise TypeError("a span of an archive is checked against the archive: of(whole).check(...)")
+
+
+@dataclass(frozen=True, slots=True)
+class Bytes:
+    """Part of a whole that is known otherwise, as a 206."""
+
+    expected: bytes
+
+    def check(self, answer: Answer, root: Path) -> None:
+        _status(answer, 206)
+        if answer.length != len(self.expected):
+            raise WrongAnswer(f"{answer.length} bytes of content, not {len(self.expected)}")
+        _same(answer.body, io.BytesIO(self.expected), len(self.expected))
+
+
+@dataclass(frozen=True, slots=True)
+class Users:
+    """The users table as CSV: header line and every row, by a CSV reader's reading."""
+
+    rows: int
+    compressed: bool = False
+
+    def check(self, answer: Answer, root: Path) -> None:
+        _status(answer, 200)
+        coding = answer.headers.get("content-encoding")
+        if coding != ("gzip" if self.compressed else None):
+            raise WrongAnswer(f"Content-Encoding is {coding!r}")
+        self.check_file(answer.body)
+
+    def check_file(self, body: IO[bytes]) -> None:
+        plain = gzip.GzipFile(fileobj=body) if self.compressed else body
+        try:
+            lines = csv.reader(io.TextIOWrapper(plain, "utf-8", newline=""), strict=True)
+            compare_rows(lines, data.csv_lines(self.rows))
+        except (OSError, EOFError, csv.Error, UnicodeDecodeError) as error:
+            raise WrongAnswer(f"not readable as CSV: {error}") from error
+
+
+def compare_rows(have: Iterator[Sequence[str]], want: Iterator[Sequence[str]]) -> None:
+    """Both alike, to the last line; a date's `T` and a space between date and time are the same."""
+    for number, (a, b) in enumerate(zip_longest(have, want)):
+        if a != b and (a is None or b is None or [*a[:3], *(t.replace("T", " ") for t in a[3:])] != list(b)):
+            raise WrongAnswer(f"line {number} is {a}, not {b}")
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A whole PDF, made for this request; its bytes may differ from one to the next."""
+
+    def check(self, answer: Answer, root: Path) -> None:
+        _status(answer, 200)
+        body = answer.body.read()
+        if not body.startswith(b"%PDF-") or not body.rstrip().endswith(b"%%EOF"):
+            raise WrongAnswer(f"not a whole PDF: {body[:20]!r} .. {body[-20:]!r}")

@@ -20,6 +20,7 @@ from typing import Any, TypedDict
 
 _HEAD_END = b"\r\n\r\n"
 _SINK = 1 << 20
+_WAKE_AT = 1 << 20
 _LAST_CHUNK = b"0\r\n\r\n"
 
 
@@ -160,8 +161,12 @@ async def _ask_for(order: Order) -> dict[str, float]:
 
 
 class _Transfer:
-    """One long answer. Content of known length is dropped in the kernel (MSG_TRUNC), so that the client costs nothing
-    to speak of; a chunked one is read, because its last chunk says whether it is whole."""
+    """One long answer.
+
+    Content of known length is dropped in the kernel (MSG_TRUNC) a MiB at a time (SO_RCVLOWAT): a client that is woken
+    for every packet would be the limit, and its acknowledgements a good part of what the server pays. A chunked
+    answer is read, because its last chunk says whether it is whole.
+    """
 
     def __init__(self, order: Order, request: bytes, buffer: mmap.mmap) -> None:
         self.status = order["status"]
@@ -175,6 +180,7 @@ class _Transfer:
         self._total: int | None = None
         self._chunked = False
         self._tail = b""
+        self._mark = 1
 
     def ready(self) -> bool:
         """Take what has come; True when the answer is complete. BadResponse when it ends before."""
@@ -189,7 +195,16 @@ class _Transfer:
         except BlockingIOError:
             return False
         self.received += count
+        self._wake_at_most()
         return self._whole(ended=not count)
+
+    def _wake_at_most(self) -> None:
+        """Sleep until a MiB is there, or what is left, if that is less."""
+        left = (self._total or 0) - self.received
+        mark = max(1, min(_WAKE_AT, left))
+        if mark != self._mark:
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, mark)
+            self._mark = mark
 
     def _read_head(self) -> bool:
         data = self.socket.recv(65536)
@@ -203,6 +218,7 @@ class _Transfer:
         self._chunked = head.length is None
         self._total = None if head.length is None else head.size + head.length
         self._tail = self._start[-5:]
+        self._wake_at_most()
         return self._whole(ended=False)
 
     def _whole(self, *, ended: bool) -> bool:

@@ -42,12 +42,10 @@ class Ratio:
         return self.rounds < ENOUGH_PAIRS or self.high - self.low > abs(self.value - 1)
 
     def meets(self, relation: str, limit: float) -> bool | None:
-        """Whether the ratio is `<=` or `>=` the limit; None where the limit lies within the rounds' middle half
-        and the median alone would decide."""
-        holds = self.value <= limit if relation == "<=" else self.value >= limit
-        if self.rounds < ENOUGH_PAIRS or (self.low < limit < self.high and not holds):
+        """Whether the ratio is `<=` or `>=` the limit; None where the limit lies in the middle half of the rounds."""
+        if self.rounds < ENOUGH_PAIRS or self.low < limit < self.high:
             return None
-        return holds
+        return self.value <= limit if relation == "<=" else self.value >= limit
 
 
 def ratio(numerator: Sequence[float], denominator: Sequence[float]) -> Ratio:

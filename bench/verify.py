@@ -8,6 +8,7 @@ import re
 import tempfile
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import zip_longest
 from pathlib import Path
@@ -60,25 +61,27 @@ class Content(Protocol):
 def fetch(host: str, port: int, request: Request, *, timeout: float = 120) -> Answer:
     """Ask once and read to the end. A body shorter than announced is a WrongAnswer, as is no answer at all."""
     connection = http.client.HTTPConnection(host, port, timeout=timeout)
-    body = tempfile.SpooledTemporaryFile(max_size=_SPOOL)  # noqa: SIM115  # the caller's, in the Answer
-    length = 0
-    try:
-        connection.putrequest("GET", request.path, skip_accept_encoding=True)
-        for name, text in request.headers.items():
-            connection.putheader(name, text)
-        connection.endheaders()
-        response = connection.getresponse()
-        announced = response.length  # None when chunked, or up to the end of the connection
-        while block := response.read(_BLOCK):
-            body.write(block)
-            length += len(block)
-    except (OSError, http.client.HTTPException) as error:
-        raise WrongAnswer(f"GET {request.path} failed: {error!r}") from error
-    finally:
-        connection.close()
-    if announced is not None and length != announced:
-        raise WrongAnswer(f"GET {request.path}: {length} bytes came, {announced} were announced")
-    body.seek(0)
+    with ExitStack() as on_error:
+        on_error.callback(connection.close)
+        body = on_error.enter_context(tempfile.SpooledTemporaryFile(max_size=_SPOOL))
+        length = 0
+        try:
+            connection.putrequest("GET", request.path, skip_accept_encoding=True)
+            for name, text in request.headers.items():
+                connection.putheader(name, text)
+            connection.endheaders()
+            response = connection.getresponse()
+            announced = response.length  # None when chunked, or up to the end of the connection
+            while block := response.read(_BLOCK):
+                body.write(block)
+                length += len(block)
+        except (OSError, http.client.HTTPException) as error:
+            raise WrongAnswer(f"GET {request.path} failed: {error!r}") from error
+        if announced is not None and length != announced:
+            raise WrongAnswer(f"GET {request.path}: {length} bytes came, {announced} were announced")
+        body.seek(0)
+        on_error.pop_all()
+    connection.close()
     headers = {name.lower(): text for name, text in response.getheaders()}
     return Answer(response.status, headers, body, length)
 
@@ -93,8 +96,7 @@ def verify(host: str, port: int, request: Request, content: Content, root: Path)
 
 def _status(answer: Answer, expected: int) -> None:
     if answer.status != expected:
-        start = answer.body.read(200).decode("utf-8", "replace")
-        raise WrongAnswer(f"status {answer.status}, not {expected}: {start!r}")
+        raise WrongAnswer(f"status {answer.status}, not {expected}: {answer.body.read(60)!r}")
 
 
 def _same(body: IO[bytes], expected: IO[bytes], length: int) -> None:

@@ -53,6 +53,6 @@ METRICS = {
         Metric("peak", "peak memory", "MiB", _plain("peak", 2**-20)),
         Metric("length", "length", "bytes", _plain("length")),
         Metric("busy", "core busy", "", _over("cpu", "wall")),
-        Metric("others", "core used by others", "", _over("others", "wall")),
+        Metric("others", "core used by others", "", _plain("others")),
     )
 }

@@ -5,6 +5,7 @@ A B C, A B C: what slows the machine down for a while slows down all. A target t
 
 import json
 import os
+import shutil
 import subprocess
 import tempfile
 import time
@@ -22,7 +23,7 @@ from bench.postgres import NotAvailable, Postgres
 from bench.progress import Progress
 from bench.results import CaseResult, Sample
 from bench.targets import TARGETS, Program, Server, Target, TargetDied, missing
-from bench.verify import Archive, ArchiveSpan, Bytes, NotModified, Request, Users, WrongAnswer, fetch, verify
+from bench.verify import Archive, ArchiveSpan, Bytes, NotModified, Request, Users, WrongAnswer, fetching, verify
 
 FAILURES = (WrongAnswer, TargetDied, LoadFailed, ProcessGone)
 _VERIFIED_SPANS = 16
@@ -76,16 +77,15 @@ def prepare(case: Case, target: Target, server: Server) -> Prepared:
         if isinstance(ask.content, NotModified):
             ask = replace(ask, headers={**ask.headers, **_validator(server, ask.path)})
             asks = (ask,)
-        lengths.add(verify(host, port, Request(ask.path, ask.headers), ask.content, server.data).length)
+        lengths.add(verify(host, port, Request(ask.path, ask.headers), ask.content, server.data))
     if len(lengths) != 1:
         raise WrongAnswer(f"answers of different lengths: {sorted(lengths)[:5]}")
     return Prepared(asks, lengths.pop())
 
 
 def _validator(server: Server, path: str) -> dict[str, str]:
-    answer = fetch(server.address.host, server.address.port, Request(path))
-    answer.body.close()
-    etag = answer.headers.get("etag")
+    with fetching(server.address.host, server.address.port, Request(path)) as (answer, _):
+        etag = answer.headers.get("etag")
     if etag is None:
         raise WrongAnswer(f"no ETag for {path}")
     return {"If-None-Match": etag}
@@ -95,15 +95,17 @@ def _prepare_spans(asks: Sequence[Ask], server: Server) -> Prepared:
     """The archive is checked whole; then some of the spans against it."""
     host, port = server.address.host, server.address.port
     length = 0
-    whole = fetch(host, port, Request(asks[0].path))
-    with whole.body:
-        span = asks[0].content
-        assert isinstance(span, ArchiveSpan)
-        Archive(span.folder).check(whole, server.data)
+    span = asks[0].content
+    assert isinstance(span, ArchiveSpan)
+    with tempfile.TemporaryFile() as whole:
+        with fetching(host, port, Request(asks[0].path)) as (answer, finish):
+            shutil.copyfileobj(answer.body, whole)
+            finish()
+        Archive(span.folder).check_file(whole, server.data)
         for ask in asks[:_VERIFIED_SPANS]:
             assert isinstance(ask.content, ArchiveSpan)
-            part: Bytes = ask.content.of(whole.body)
-            length = verify(host, port, Request(ask.path, ask.headers), part, server.data).length
+            part: Bytes = ask.content.of(whole)
+            length = verify(host, port, Request(ask.path, ask.headers), part, server.data)
     return Prepared(tuple(asks), length)
 
 
@@ -257,8 +259,9 @@ class Runner:
         }
 
     def _timed(self, server: Server, act: Callable[[], Outcome]) -> tuple[Outcome, measure.CpuTime, float]:
-        """What the load cost the server, and what others took of its core meanwhile."""
+        """What the load cost the server, and the share of its core that others used meanwhile."""
         core = self._server_core
+        begun = time.monotonic()
         busy_before = measure.core_busy(core) if core is not None else 0.0
         before = server.cpu_time()
         outcome = act()
@@ -266,7 +269,7 @@ class Runner:
         busy = measure.core_busy(core) - busy_before if core is not None else 0.0
         if cpu.total <= 0:
             raise TargetDied(f"{server.target.id} used no CPU time: something else answered")
-        return outcome, cpu, max(0.0, busy - cpu.total)
+        return outcome, cpu, max(0.0, busy - cpu.total) / (time.monotonic() - begun)
 
     def _load(self, case: Case, server: Server, raw: Sequence[bytes], prepared: Prepared) -> Outcome:
         if isinstance(case.load, Requests):
@@ -311,7 +314,7 @@ class Runner:
             raise LoadFailed(f"{program.id} ended with status {process.returncode}: {text[-300:]}")
         sample: Sample = {
             "requests": 1, "wall": wall, "cpu": usage.ru_utime + usage.ru_stime, "user": usage.ru_utime,
-            "system": usage.ru_stime, "peak": usage.ru_maxrss * 1024,
+            "system": usage.ru_stime,
         }  # fmt: skip
         with suppress(ValueError, IndexError):
             account = json.loads(text.splitlines()[-1])

@@ -5,19 +5,19 @@ import gzip
 import http.client
 import io
 import re
+import shutil
 import tempfile
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from itertools import zip_longest
 from pathlib import Path
-from typing import IO, Protocol
+from typing import IO, Any, Protocol
 
 from bench import data
 
 _BLOCK = 1 << 20
-_SPOOL = 64 << 20
 
 
 class WrongAnswer(Exception):
@@ -42,14 +42,32 @@ class Request:
         return ("\r\n".join(lines) + "\r\n\r\n").encode("ascii")
 
 
+class _Arriving(io.RawIOBase):
+    """A response's content while it comes, counted. What breaks it is a WrongAnswer."""
+
+    def __init__(self, response: http.client.HTTPResponse) -> None:
+        self._response = response
+        self.count = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any, /) -> int:
+        try:
+            count = self._response.readinto(buffer)
+        except (OSError, http.client.HTTPException) as error:
+            raise WrongAnswer(f"the content broke off: {error!r}") from error
+        self.count += count
+        return count
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A response read to its end: `length` bytes of content, held in `body`."""
+    """A response; `body` is read once, from front to end."""
 
     status: int
     headers: Mapping[str, str]
     body: IO[bytes]
-    length: int
 
 
 class Content(Protocol):
@@ -58,40 +76,46 @@ class Content(Protocol):
     def check(self, answer: Answer, root: Path) -> None: ...
 
 
-def fetch(host: str, port: int, request: Request, *, timeout: float = 120) -> Answer:
-    """Ask once and read to the end. A body shorter than announced is a WrongAnswer, as is no answer at all."""
+@contextmanager
+def fetching(
+    host: str, port: int, request: Request, *, timeout: float = 120
+) -> Iterator[tuple[Answer, Callable[[], int]]]:
+    """Ask once. Gives the answer and a function that reads what is left and returns the length of it all.
+
+    That function raises WrongAnswer when the content is shorter than announced; no answer at all is one, too.
+    """
     connection = http.client.HTTPConnection(host, port, timeout=timeout)
-    with ExitStack() as on_error:
-        on_error.callback(connection.close)
-        body = on_error.enter_context(tempfile.SpooledTemporaryFile(max_size=_SPOOL))
-        length = 0
+    with closing(connection):
         try:
             connection.putrequest("GET", request.path, skip_accept_encoding=True)
             for name, text in request.headers.items():
                 connection.putheader(name, text)
             connection.endheaders()
             response = connection.getresponse()
-            announced = response.length  # None when chunked, or up to the end of the connection
-            while block := response.read(_BLOCK):
-                body.write(block)
-                length += len(block)
         except (OSError, http.client.HTTPException) as error:
             raise WrongAnswer(f"GET {request.path} failed: {error!r}") from error
-        if announced is not None and length != announced:
-            raise WrongAnswer(f"GET {request.path}: {length} bytes came, {announced} were announced")
-        body.seek(0)
-        on_error.pop_all()
-    connection.close()
-    headers = {name.lower(): text for name, text in response.getheaders()}
-    return Answer(response.status, headers, body, length)
+        announced = response.length  # None when chunked, or up to the end of the connection
+        arriving = _Arriving(response)
+        body = io.BufferedReader(arriving, _BLOCK)
+
+        def finish() -> int:
+            while body.read(_BLOCK):
+                pass
+            if announced is not None and arriving.count != announced:
+                raise WrongAnswer(f"GET {request.path}: {arriving.count} bytes came, {announced} were announced")
+            return arriving.count
+
+        headers = {name.lower(): text for name, text in response.getheaders()}
+        yield Answer(response.status, headers, body), finish
 
 
-def verify(host: str, port: int, request: Request, content: Content, root: Path) -> Answer:
-    """Fetch and check against the files below `root`; the answer comes back with its body closed."""
-    answer = fetch(host, port, request)
-    with answer.body:
+def verify(host: str, port: int, request: Request, content: Content, root: Path) -> int:
+    """Fetch and check against the files below `root`; the length of the content, in bytes."""
+    with fetching(host, port, request) as (answer, finish):
         content.check(answer, root)
-    return answer
+        if answer.body.read(1):
+            raise WrongAnswer(f"GET {request.path}: the content is longer than is right")
+        return finish()
 
 
 def _status(answer: Answer, expected: int) -> None:
@@ -104,10 +128,12 @@ def _same(body: IO[bytes], expected: IO[bytes], length: int) -> None:
     done = 0
     while done < length:
         want = expected.read(min(_BLOCK, length - done))
-        have = body.read(len(want)) if want else b""
+        have = body.read(len(want))
         if have != want or not want:
             pairs = enumerate(zip(have, want, strict=False))
-            wrong = next((place for place, (a, b) in pairs if a != b), min(len(have), len(want)))
+            wrong = next((place for place, (a, b) in pairs if a != b), None)
+            if wrong is None:
+                raise WrongAnswer(f"the content ends at byte {done + len(have)} of {length}")
             raise WrongAnswer(f"the content differs from the file at byte {done + wrong}")
         done += len(want)
 
@@ -126,8 +152,6 @@ class StoredFile:
         _status(answer, 206 if self.span else 200)
         if self.span and answer.headers.get("content-range") != f"bytes {start}-{stop - 1}/{size}":
             raise WrongAnswer(f"Content-Range is {answer.headers.get('content-range')!r}")
-        if answer.length != stop - start:
-            raise WrongAnswer(f"{answer.length} bytes of content, not {stop - start}")
         with open(path, "rb") as file:
             file.seek(start)
             _same(answer.body, file, stop - start)
@@ -147,7 +171,6 @@ class Parts:
             raise WrongAnswer(f"Content-Type is {answer.headers.get('content-type')!r}")
         body = answer.body.read()
         mark = b"--" + found[1].encode()
-        whole = (root / self.name).read_bytes() if (root / self.name).stat().st_size <= _SPOOL else None
         seen = []
         place = body.find(mark)
         while not body.startswith(mark + b"--", place):
@@ -157,8 +180,7 @@ class Parts:
                 raise WrongAnswer("a part without Content-Range")
             start, stop = int(span[1]), int(span[2]) + 1
             part = body[head_end : head_end + stop - start]
-            want = whole[start:stop] if whole is not None else _read(root / self.name, start, stop)
-            if part != want:
+            if part != _read(root / self.name, start, stop):
                 raise WrongAnswer(f"part {start}-{stop - 1} differs from the file")
             seen.append((start, stop))
             place = head_end + len(part) + 2
@@ -180,8 +202,8 @@ class NotModified:
 
     def check(self, answer: Answer, root: Path) -> None:
         _status(answer, 304)
-        if answer.length:
-            raise WrongAnswer(f"a 304 with {answer.length} bytes of content")
+        if answer.body.read(1):
+            raise WrongAnswer("a 304 with content")
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +214,9 @@ class Archive:
 
     def check(self, answer: Answer, root: Path) -> None:
         _status(answer, 200)
-        self.check_file(answer.body, root)
+        with tempfile.TemporaryFile() as whole:  # a ZIP is read from its end
+            shutil.copyfileobj(answer.body, whole, _BLOCK)
+            self.check_file(whole, root)
 
     def check_file(self, body: IO[bytes], root: Path) -> None:
         files = {path.name: path for path in (root / self.folder).iterdir()}
@@ -234,8 +258,6 @@ class Bytes:
 
     def check(self, answer: Answer, root: Path) -> None:
         _status(answer, 206)
-        if answer.length != len(self.expected):
-            raise WrongAnswer(f"{answer.length} bytes of content, not {len(self.expected)}")
         _same(answer.body, io.BytesIO(self.expected), len(self.expected))
 
 

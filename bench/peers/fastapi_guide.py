@@ -11,6 +11,7 @@ from typing import Any
 
 import aiofiles
 from fastapi import FastAPI, HTTPException, Request
+from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import FileResponse, StreamingResponse
 
 DATA = Path(os.environ["BENCH_DATA"])
@@ -92,7 +93,7 @@ async def video(filename: str, request: Request) -> StreamingResponse:
 Row = Mapping[str, Any]
 
 
-async def sqlite_page(offset: int, size: int) -> Sequence[Row]:
+def read_page(offset: int, size: int) -> Sequence[Row]:
     connection = sqlite3.connect(DATA / "app.db")
     connection.row_factory = sqlite3.Row
     try:
@@ -100,6 +101,10 @@ async def sqlite_page(offset: int, size: int) -> Sequence[Row]:
         return [dict(row) for row in connection.execute(query, (size, offset))]
     finally:
         connection.close()
+
+
+async def sqlite_page(offset: int, size: int) -> Sequence[Row]:
+    return await run_in_threadpool(read_page, offset, size)
 
 
 _pools: list[Any] = []

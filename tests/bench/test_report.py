@@ -39,7 +39,7 @@ def test_noise_is_said() -> None:
 
 
 def test_disturbance_is_said() -> None:
-    result = run([sample | {"others": 1.0} for sample in samples(20, 20, 20)], samples(20, 20, 20)).cases[0]
+    result = run([sample | {"others": 0.5} for sample in samples(20, 20, 20)], samples(20, 20, 20)).cases[0]
     assert "Others used 25% of the servers' core" in report.table(result)
 
 

@@ -23,7 +23,7 @@ from bench.verify import (
     StoredFile,
     Users,
     WrongAnswer,
-    fetch,
+    fetching,
     verify,
 )
 from tests.bench import stub
@@ -52,10 +52,10 @@ class OverTheWire:
     "case",
     [
         OverTheWire("one-wrong-byte", "wrong-byte", "differs from the file at byte 1280"),
-        OverTheWire("short-body", "short", "2559 bytes came, 2560 were announced"),
-        OverTheWire("long-body", "long", "2561 bytes of content, not 2560"),
+        OverTheWire("short-body", "short", "content ends at byte 2559 of 2560"),
+        OverTheWire("long-body", "long", "longer than is right"),
         OverTheWire("wrong-status", "missing", "status 404, not 200"),
-        OverTheWire("no-last-chunk", "chunked-short", "IncompleteRead"),
+        OverTheWire("no-last-chunk", "chunked-short", "broke off"),
         OverTheWire("no-answer", "hang-up", "failed"),
     ],
     ids=lambda case: case.id,
@@ -68,15 +68,24 @@ def test_a_wrong_answer_is_an_error(case: OverTheWire, root: Path) -> None:
 @pytest.mark.parametrize("mode", ["right", "chunked"])
 def test_a_right_answer_passes(mode: str, root: Path) -> None:
     with stub.running(mode, CONTENT) as address:
-        answer = verify(address.host, address.port, Request("/x"), StoredFile("downloads/a.bin"), root)
-    assert answer.length == len(CONTENT)
+        length = verify(address.host, address.port, Request("/x"), StoredFile("downloads/a.bin"), root)
+    assert length == len(CONTENT)
 
 
 def test_nobody_there_is_an_error() -> None:
     with stub.running("right", b"") as address:
         pass
-    with pytest.raises(WrongAnswer, match="refused"):
-        fetch(address.host, address.port, Request("/"))
+    with pytest.raises(WrongAnswer, match="refused"), fetching(address.host, address.port, Request("/")):
+        pass
+
+
+def test_less_than_announced_is_an_error_whatever_the_content() -> None:
+    with (
+        stub.running("short", CONTENT) as address,
+        fetching(address.host, address.port, Request("/")) as (_, finish),
+        pytest.raises(WrongAnswer, match="2559 bytes came, 2560 were announced"),
+    ):
+        finish()
 
 
 def zipped(members: Mapping[str, bytes]) -> bytes:
@@ -120,7 +129,7 @@ TOLD = [
     Told("span-elsewhere", StoredFile("downloads/a.bin", (10, 20)), 206, CONTENT[11:21], "at byte 0", SPAN),
     Told("span-misnamed", StoredFile("downloads/a.bin", (11, 21)), 206, CONTENT[11:21], "Content-Range", SPAN),
     Told("not-modified", NotModified(), 304, b"", None),
-    Told("not-modified-but-sent", NotModified(), 304, b"x", "304 with 1 bytes"),
+    Told("not-modified-but-sent", NotModified(), 304, b"x", "304 with content"),
     Told("modified", NotModified(), 200, CONTENT, "status 200, not 304"),
     Told("parts", TWO_PARTS, 206, multipart((0, 10, CONTENT[:10]), (100, 200, CONTENT[100:200])), None, BYTERANGES),
     Told("part-missing", TWO_PARTS, 206, multipart((0, 10, CONTENT[:10])), "were asked", BYTERANGES),
@@ -133,10 +142,10 @@ TOLD = [
     Told("archive-less-a-member", Archive("bundles/b"), 200, zipped({"one.txt": b"one"}), "1 members"),
     Told("archive-wrong-byte", Archive("bundles/b"), 200, zipped({"one.txt": b"ono", "two.bin": CONTENT}), "byte 2"),
     Told("archive-long-member", Archive("bundles/b"), 200, zipped({"one.txt": b"one!", "two.bin": CONTENT}), "longer"),
-    Told("archive-short-member", Archive("bundles/b"), 200, zipped({"one.txt": b"o", "two.bin": CONTENT}), "byte 1"),
+    Told("archive-short-member", Archive("bundles/b"), 200, zipped({"one.txt": b"o", "two.bin": CONTENT}), "ends at"),
     Told("archive-cut", Archive("bundles/b"), 200, zipped({"one.txt": b"one"})[:-9], "not a readable ZIP"),
     Told("bytes", Bytes(b"abc"), 206, b"abc", None),
-    Told("bytes-short", Bytes(b"abc"), 206, b"ab", "2 bytes of content"),
+    Told("bytes-short", Bytes(b"abc"), 206, b"ab", "ends at byte 2 of 3"),
     Told("bytes-wrong", Bytes(b"abc"), 206, b"abd", "at byte 2"),
     Told("users", Users(50), 200, CSV, None),
     Told("users-less-one", Users(51), 200, CSV, "line 51 is None"),
@@ -152,7 +161,7 @@ TOLD = [
 
 @pytest.mark.parametrize("case", TOLD, ids=lambda case: case.id)
 def test_content_is_compared_whole(case: Told, root: Path) -> None:
-    answer = Answer(case.status, case.headers, io.BytesIO(case.body), len(case.body))
+    answer = Answer(case.status, case.headers, io.BytesIO(case.body))
     if case.complaint is None:
         case.content.check(answer, root)
     else:

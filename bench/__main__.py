@@ -13,6 +13,7 @@ from bench.cases import BY_ID, CASES, Case
 from bench.data import Data, default_workdir
 from bench.results import CaseResult, Run
 from bench.runner import Method, run_all
+from bench.scaling import SCALES
 from bench.targets import TARGETS
 
 _QUICK_BUDGET = 100.0
@@ -28,10 +29,12 @@ def _parser() -> argparse.ArgumentParser:
     running.add_argument("--output", type=Path, help="the JSON result (default: bench/results/<command>-<time>.json)")
     commands.add_parser("quick", parents=[running], help="the most telling cases, in under two minutes")
     full = commands.add_parser("full", parents=[running], help="every case, every target")
+    scale = commands.add_parser("scaling", parents=[running], help="cost against size, connections, members, rows")
+    scale.add_argument("--scale", action="append", choices=list(SCALES), metavar="SCALE", help=", ".join(SCALES))
     run = commands.add_parser("run", parents=[running], help="chosen cases and targets")
     run.add_argument("--case", action="append", choices=list(BY_ID), metavar="CASE", required=True)
     run.add_argument("--target", action="append", choices=list(TARGETS), metavar="TARGET")
-    for command, rounds in ((full, 5), (run, 5)):
+    for command, rounds in ((full, 5), (run, 5), (scale, 3)):
         command.add_argument("--rounds", type=int, default=rounds)
         command.add_argument("--seconds", type=float, default=2.0, help="length of one load of requests")
     compare = commands.add_parser("compare", help="two results: is B other than A?")
@@ -94,7 +97,7 @@ def _measure(options: argparse.Namespace) -> int:
 def _words(options: argparse.Namespace) -> list[str]:
     """The command that repeats the run, without what belongs to one machine."""
     words = [options.command]
-    for name in ("case", "target"):
+    for name in ("case", "target", "scale"):
         words += [f"--{name} {value}" for value in getattr(options, name, None) or ()]
     words += [f"--{name} {getattr(options, name):g}" for name in ("rounds", "seconds") if hasattr(options, name)]
     return words
@@ -107,6 +110,10 @@ def _choice(options: argparse.Namespace) -> tuple[dict[str, tuple[Case, tuple[st
             return cases, Method(3, 1.0, keep_servers=True, deadline=time.monotonic() + _QUICK_BUDGET)
         case "full":
             return {case.id: (case, case.targets) for case in CASES}, Method(options.rounds, options.seconds)
+        case "scaling":
+            scales = [SCALES[name] for name in options.scale or SCALES]
+            points = [case for scale in scales for _, case in scale.points]
+            return {case.id: (case, case.targets) for case in points}, Method(options.rounds, options.seconds)
         case _:
             chosen = {name: BY_ID[name] for name in options.case}
             cases = {name: (case, tuple(options.target or case.targets)) for name, case in chosen.items()}

@@ -4,9 +4,9 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from bench import charts
+from bench import cases, charts, scaling
 from bench.bars import standings
-from bench.cases import BY_ID, Case
+from bench.cases import Case
 from bench.metrics import METRICS, Metric
 from bench.results import CaseResult, Run, Sample
 from bench.stats import Ratio, median, ratio, ratio_of_runs, spread
@@ -14,6 +14,8 @@ from bench.targets import TARGETS, Program, Target
 
 OURS = ("ours", "zip-ours")
 """What others are compared with, where a case has it."""
+
+_EVERY = {case.id: case for case in (*cases.CASES, *scaling.CASES)}
 
 BEGIN, END = "<!-- bench: begin -->", "<!-- bench: end -->"
 _DISTURBED = 0.05
@@ -53,9 +55,13 @@ def _against_ours(result: CaseResult, target: str, metric: Metric) -> str:
     return _times(ratio(theirs[:rounds], mine[:rounds]))
 
 
+def _case(id: str) -> Case | None:  # noqa: A002  # it is called so everywhere else
+    return _EVERY.get(id)
+
+
 def rows_of(result: CaseResult) -> list[list[str]]:
     """The case as a table of words: a head line, then one line for each target."""
-    case = BY_ID.get(result.id)
+    case = _case(result.id)
     names = case.figures if case else ("cpu", "wall")
     metrics = [METRICS[name] for name in names]
     metrics = [m for m in metrics if any(m.series(samples) for samples in result.samples.values())]
@@ -97,7 +103,7 @@ def table(result: CaseResult) -> str:
 
 
 def _title(result: CaseResult) -> str:
-    case = BY_ID.get(result.id)
+    case = _case(result.id)
     rounds = max((len(samples) for samples in result.samples.values()), default=0)
     return f"{result.id}: {case.what if case else '?'} ({rounds} rounds)"
 
@@ -140,7 +146,7 @@ def markdown(run: Run) -> str:
     """The whole result."""
     parts = ["# Benchmark results", machine(run), "## Bars", _markdown_table(bars_table(run))]
     for result in run.cases:
-        case = BY_ID.get(result.id)
+        case = _case(result.id)
         parts += [f"## {result.id}", (case.what[0].upper() + case.what[1:] + "." if case else "")]
         parts.append(_markdown_table(rows_of(result)))
         if said := disturbance(result):
@@ -153,7 +159,7 @@ def summary(run: Run) -> str:
     """For README: the bars, and of every case the first figure for each target."""
     rows = [["case", "figure", *(names := _targets(run))]]
     for result in run.cases:
-        case = BY_ID.get(result.id)
+        case = _case(result.id)
         if case is None or not result.samples:
             continue
         metric = METRICS[case.figures[0]]
@@ -177,12 +183,13 @@ def replace_section(path: Path, text: str) -> None:
 
 
 def write_charts(run: Run, folder: Path) -> list[Path]:
-    """One SVG for each case: the case's first figure, a bar for each target."""
+    """One SVG for each case: the case's first figure, a bar for each target; lines for each figure of a scale."""
     folder.mkdir(parents=True, exist_ok=True)
-    written = []
+    written = _write_scales(run, folder)
+    of_scales = {case.id for case in scaling.CASES}
     for result in run.cases:
-        case = BY_ID.get(result.id)
-        if case is None or not result.samples:
+        case = _case(result.id)
+        if case is None or not result.samples or case.id in of_scales:
             continue
         metric = METRICS[case.figures[0]]
         bars = [
@@ -200,6 +207,27 @@ def write_charts(run: Run, folder: Path) -> list[Path]:
     return written
 
 
+def _write_scales(run: Run, folder: Path) -> list[Path]:
+    written = []
+    for scale in scaling.SCALES.values():
+        for metric in (METRICS[name] for name in scale.figures):
+            lines: dict[str, list[tuple[float, float]]] = {}
+            for place, case in scale.points:
+                result = run.case(case.id)
+                for name, samples in result.samples.items() if result else ():
+                    values = metric.series(samples)
+                    if values and median(values) > 0:
+                        lines.setdefault(name, []).append((place, median(values)))
+            if not lines:
+                continue
+            path = folder / f"scale-{scale.id}-{metric.id}.svg"
+            drawn = [charts.Line(name, points) for name, points in lines.items()]
+            axis = f"{metric.title}, {metric.unit}"
+            path.write_text(charts.line_chart(scale.title, scale.axis, axis, drawn, number), encoding="utf-8")
+            written.append(path)
+    return written
+
+
 def comparison(a: Run, b: Run) -> str:
     """For every figure that both runs have: B over A, and whether that is more than noise."""
     lines = [f"A: {machine(a)}", f"B: {machine(b)}", ""]
@@ -207,7 +235,7 @@ def comparison(a: Run, b: Run) -> str:
         lines.append("The machines differ: ratios below compare machines, not revisions.")
     for result in b.cases:
         before = a.case(result.id)
-        case = BY_ID.get(result.id)
+        case = _case(result.id)
         if before is None or case is None:
             continue
         for target, samples in result.samples.items():

@@ -81,6 +81,14 @@ def test_charts_are_well_formed(tmp_path: Path) -> None:
     ElementTree.fromstring(charts.line_chart("t", "x", "y", lines, report.number))
 
 
+def test_a_scale_becomes_lines(tmp_path: Path) -> None:
+    points = [CaseResult(f"scale-connections-{count}", {"ours": samples(20, 21, 22)}) for count in (1, 4, 16)]
+    scale = Run("python -m bench scaling", "2026-01-01T00:00:00+00:00", ENVIRONMENT, points)
+    (path,) = report.write_charts(scale, tmp_path)
+    assert path.name == "scale-connections-cpu_per_request.svg"
+    assert path.read_text().count("<circle") == 3
+
+
 @pytest.mark.parametrize(
     ("after", "verdict"),
     [((20, 21, 22), "too noisy"), ((10, 10.1, 10.2), "better"), ((40, 41, 42), "worse")],

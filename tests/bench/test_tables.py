@@ -12,14 +12,23 @@ from bench.bars import BARS, Bar
 from bench.cases import BY_ID, CASES, Case
 from bench.data import HELLO, KIB, MIB, SIZES, Data, noise, prose
 from bench.metrics import METRICS
+from bench.scaling import CASES as POINTS
+from bench.scaling import SCALES
 from bench.targets import TARGETS, Target, missing
 
 
 def test_ids_are_unique() -> None:
-    assert len(BY_ID) == len(CASES)
+    assert len({case.id for case in (*CASES, *POINTS)}) == len(BY_ID) + len(POINTS) == len(CASES) + len(POINTS)
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
+def test_scales_go_up() -> None:
+    for scale in SCALES.values():
+        places = [place for place, _ in scale.points]
+        assert places == sorted(set(places))
+        assert set(scale.figures) <= set(METRICS)
+
+
+@pytest.mark.parametrize("case", [*CASES, *POINTS], ids=lambda case: case.id)
 def test_a_case_names_what_there_is(case: Case) -> None:
     assert set(case.targets) <= set(TARGETS)
     assert set(case.quick_targets) <= set(case.targets)

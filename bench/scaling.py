@@ -68,7 +68,8 @@ SCALES: Mapping[str, Scale] = {
         Scale("size", "Cost of a download against the size of its file", "bytes", ("cpu_per_request", "peak"),
               tuple((size, _size(name, size)) for name, size in SIZES.items() if name in
                     ("1KiB", "16KiB", "256KiB", "1MiB", "16MiB", "256MiB", "1GiB", "4GiB"))),
-        Scale("connections", "Cost of a 64 KiB download against connections", "connections", ("cpu_per_request", "peak"),
+        Scale("connections", "Cost of a 64 KiB download against connections", "connections",
+              ("cpu_per_request", "peak"),
               tuple((count, _connections(count)) for count in CONNECTIONS)),
         Scale("members", "Cost of a bundle against its members (1 KB each)", "members", ("cpu", "first_byte", "peak"),
               tuple((count, _members(count)) for count in MEMBERS)),

@@ -48,13 +48,13 @@ _DERIVED: Any = object()
 
 def setting(default: T, kind: Kind[T], text: str) -> T:
     """One setting: its default, how it is written, its line of help."""
-    return field(default=default, metadata={"kind": kind, "help": text})
+    return field(default=default, metadata={"kind": kind, "help": text, "default": kind.show(default)})
 
 
-def derived(derive: "Callable[[Settings], T]", kind: Kind[T], text: str) -> T:
-    """A setting whose default comes from those above it."""
+def derived(derive: "Callable[[Settings], T]", shown: str, kind: Kind[T], text: str) -> T:
+    """A setting whose default comes from those above it, and is `shown` so in the help."""
     default: T = _DERIVED
-    return field(default=default, metadata={"kind": kind, "help": text, "derive": derive})
+    return field(default=default, metadata={"kind": kind, "help": text, "default": shown, "derive": derive})
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,15 +66,11 @@ class Settings:
 
     data_dir: Path = setting(Path("data"), PATH, "the directory that is served")
     database_url: str = derived(
-        lambda s: f"sqlite:///{s.data_dir / 'app.db'}",
-        DATABASE_URL,
-        "where the users are: app.db in the data directory",
+        lambda s: f"sqlite:///{s.data_dir / 'app.db'}", "sqlite:///DATA_DIR/app.db", DATABASE_URL, "where the users are"
     )
-    temp_dir: Path | None = setting(None, MAYBE_PATH, "where temporary files are made: the system's place")
+    temp_dir: Path | None = setting(None, MAYBE_PATH, "where temporary files are made, if not in the system's place")
     state_dir: Path = derived(
-        lambda s: s.data_dir / ".state",
-        PATH,
-        "what is kept between runs, if it can be written: .state in the data directory",
+        lambda s: s.data_dir / ".state", "DATA_DIR/.state", PATH, "what is kept between runs, where it can be written"
     )
     chunk_size: int = setting(256 << 10, size(4 << 10, 1 << 20), "bytes of a file in one read and one send")
     accel_prefix: str = setting("", URL_PREFIX, "let nginx send stored files: X-Accel-Redirect below this path")
@@ -100,12 +96,17 @@ class Settings:
                 object.__setattr__(self, each.name, each.metadata["derive"](self))
 
     @classmethod
-    def load(cls, flags: Mapping[str, object], environ: Mapping[str, str], config: Path | None = None) -> Self:
-        """Settings from flags (by field name, absent when not given), environment and TOML file.
+    def load(
+        cls,
+        flags: Mapping[str, object] | None = None,
+        environ: Mapping[str, str] | None = None,
+        config: Path | None = None,
+    ) -> Self:
+        """Settings from flags (by field name, absent when not given), the environment and a TOML file.
 
-        Raises `SettingsError`.
+        Without `environ` this process's is read. Raises `SettingsError`.
         """
-        return cls.of(gather(flags, environ, config))
+        return cls.of(gather(flags or {}, os.environ if environ is None else environ, config))
 
     @classmethod
     def of(cls, gathered: "Mapping[str, Given]") -> Self:
@@ -126,7 +127,7 @@ class Entry:
     kind: Kind[Any]
     help: str
     default: str
-    """As a user would write it; empty where there is none or it depends on others."""
+    """As a user would write it; empty where nothing is chosen."""
 
     @property
     def flag(self) -> str:
@@ -138,12 +139,7 @@ class Entry:
 
 
 TABLE: tuple[Entry, ...] = tuple(
-    Entry(
-        each.name,
-        each.metadata["kind"],
-        each.metadata["help"],
-        "" if each.default is _DERIVED else each.metadata["kind"].show(each.default),
-    )
+    Entry(each.name, each.metadata["kind"], each.metadata["help"], each.metadata["default"])
     for each in fields(Settings)
 )
 """Every setting, in the order of `Settings`."""

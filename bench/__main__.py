@@ -11,7 +11,7 @@ from pathlib import Path
 from bench import environment, report, results
 from bench.cases import BY_ID, CASES, Case
 from bench.data import Data, default_workdir
-from bench.results import CaseResult, Run
+from bench.results import Run
 from bench.runner import Method, run_all
 from bench.scaling import SCALES
 from bench.targets import TARGETS
@@ -82,15 +82,20 @@ def _measure(options: argparse.Namespace) -> int:
     words = " ".join(["python -m bench", *_words(options)])
     cases, method = _choice(options)
     run = Run(words, started.isoformat(timespec="seconds"), environment.describe())
+    output = options.output or results.FOLDER / f"{options.command}-{started:%Y%m%d-%H%M%S}.json"
+    broken = False
     try:
-        run.cases = run_all(cases, Data(options.workdir), method, report=lambda result: _tell(run, result))
+        for result in run_all(cases, Data(options.workdir), method):
+            run.cases.append(result)
+            results.save(run, output)  # each time: a long run that is broken off leaves what it has
+            print(report.table(result), flush=True)
     except (OSError, KeyboardInterrupt) as error:
         print(f"bench: {error!r}", file=sys.stderr)
-        return 2
-    output = options.output or results.FOLDER / f"{options.command}-{started:%Y%m%d-%H%M%S}.json"
-    results.save(run, output)
+        broken = True
     print(report.bars(run))
     print(f"\n{output}")
+    if broken:
+        return 2
     return 1 if any(case.errors for case in run.cases) else 0
 
 
@@ -118,10 +123,6 @@ def _choice(options: argparse.Namespace) -> tuple[dict[str, tuple[Case, tuple[st
             chosen = {name: BY_ID[name] for name in options.case}
             cases = {name: (case, tuple(options.target or case.targets)) for name, case in chosen.items()}
             return cases, Method(options.rounds, options.seconds)
-
-
-def _tell(run: Run, result: CaseResult) -> None:
-    print(report.table(result), flush=True)
 
 
 if __name__ == "__main__":

@@ -9,8 +9,8 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, replace
 from typing import IO, Self
 
@@ -336,20 +336,9 @@ def _stalled(stalled: Stalled, target: Target, server: Server, raw: bytes) -> Sa
     return {"requests": stalled.clients, "alone": alone, "beside": beside, "growth": max(1, after - before)}
 
 
-def run_all(
-    cases: Mapping[str, tuple[Case, tuple[str, ...]]],
-    data: Data,
-    method: Method,
-    *,
-    report: Callable[[CaseResult], None],
-) -> list[CaseResult]:
-    """Every case with its targets; `report` hears of each as it is done."""
+def run_all(cases: Mapping[str, tuple[Case, tuple[str, ...]]], data: Data, method: Method) -> Iterator[CaseResult]:
+    """Every case with its targets, each result as soon as it is there."""
     progress = Progress(sum(len(targets) * method.rounds for _, targets in cases.values()))
-    results = []
-    with Runner(data, method, progress) as runner:
+    with closing(progress), Runner(data, method, progress) as runner:
         for case, targets in cases.values():
-            result = runner.run(case, targets)
-            results.append(result)
-            report(result)
-    progress.close()
-    return results
+            yield runner.run(case, targets)

@@ -277,9 +277,10 @@ class Users:
 
     def check_file(self, body: IO[bytes]) -> None:
         plain = gzip.GzipFile(fileobj=body) if self.compressed else body
+        text = io.TextIOWrapper(plain, "utf-8", newline="")
         try:
-            lines = csv.reader(io.TextIOWrapper(plain, "utf-8", newline=""), strict=True)
-            compare_rows(lines, data.csv_lines(self.rows))
+            compare_rows(csv.reader(text, strict=True), data.csv_lines(self.rows))
+            text.detach()  # or the body is closed with it
         except (OSError, EOFError, csv.Error, UnicodeDecodeError) as error:
             raise WrongAnswer(f"not readable as CSV: {error}") from error
 

@@ -72,6 +72,13 @@ def test_a_right_answer_passes(mode: str, root: Path) -> None:
     assert length == len(CONTENT)
 
 
+def test_a_body_stays_open_for_what_is_left_of_it(root: Path) -> None:
+    with stub.running("chunked", CSV) as address:
+        assert verify(address.host, address.port, Request("/x"), Users(50), root) == len(CSV)
+    with stub.running("chunked", CSV + b"51,more,,") as address, pytest.raises(WrongAnswer, match="line 51"):
+        verify(address.host, address.port, Request("/x"), Users(50), root)
+
+
 def test_nobody_there_is_an_error() -> None:
     with stub.running("right", b"") as address:
         pass

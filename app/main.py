@@ -23,7 +23,7 @@ class Application:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        delivery = Delivery(Digests(), settings.chunk_size, portable=settings.etag == "portable")
+        delivery = Delivery(Digests(), settings.chunk_size, settings.etag == "portable", settings.accel_prefix)
         self._http = Guard(Router(table(settings.data_dir, delivery, Ready({}))))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

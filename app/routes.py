@@ -24,7 +24,10 @@ def table(data: Path, delivery: Delivery, ready: Ready) -> tuple[Route, ...]:
         Route("/file/{filename}", StoredEndpoint(files, inline.file, inline.MISSING, delivery)),
         Route("/preview/{filename}", StoredEndpoint(files, inline.preview, inline.MISSING, delivery)),
         Route("/video/{filename}", StoredEndpoint(videos, video.video, video.MISSING, delivery)),
-        Route("/reports/{report_id}", StoredEndpoint(stored_reports, reports.report, reports.MISSING, delivery)),
+        Route(
+            "/reports/{report_id}",
+            StoredEndpoint(stored_reports, reports.report, reports.MISSING, delivery, parameter="report_id"),
+        ),
         Route("/livez", live),
         Route("/readyz", ready),
         Route("/healthz", live),

@@ -24,7 +24,8 @@ def etag(stat: Stat, portable: bool = False) -> bytes:
     """The strong entity tag of a file's content, with its quotes.
 
     Inode and ctime change it also where size and mtime stay (a replacement by rename, an edit with the mtime put
-    back). `portable` leaves these two out, for replicas that hold copies of one tree.
+    back). `portable` leaves these two out, for replicas that hold copies of one tree. Linux before 6.13 stamps times
+    by its tick, so there two writes of equal length within a few milliseconds can share a tag.
     """
     if portable:
         return b'"%x-%x"' % (stat.st_size, stat.st_mtime_ns)

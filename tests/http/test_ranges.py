@@ -100,6 +100,22 @@ def test_a_malformed_range_is_refused(value: bytes) -> None:
     assert caught.value.detail.startswith("Malformed Range header: ")
 
 
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        (b"0-1", "expected bytes=first-last"),
+        (b"bytes=,", "no range in it"),
+        (b"bytes=a", "a range is first-last, first- or -length, in decimal digits"),
+        (b"bytes=2-1", "a range ends before it starts"),
+    ],
+    ids=repr,
+)
+def test_the_refusal_says_why(value: bytes, reason: str) -> None:
+    with pytest.raises(MalformedRange) as caught:
+        parse(value)
+    assert caught.value.detail == f"Malformed Range header: {reason}"
+
+
 @dataclass(frozen=True)
 class Resolved:
     id: str
@@ -133,6 +149,7 @@ RESOLVED = [
         ((900, 920), (0, 21), (500, 510)),
     ),
     Resolved("a chain joins to one", (IntRange(20, 29), IntRange(0, 9), IntRange(10, 19)), ((0, 30),)),
+    Resolved("more bytes than an index can say", (IntRange(0, None),), ((0, 2**64),), size=2**64),
     Resolved("a suffix of nothing there is: the whole", (SuffixRange(5),), (), size=0),
     Resolved("a suffix beside what misses: the whole", (IntRange(0, 0), SuffixRange(1)), (), size=0),
 ]

@@ -1,6 +1,5 @@
 """The composition root: settings in, one ASGI application out."""
 
-import os
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
@@ -41,7 +40,12 @@ class Application:
 
 def create_app(settings: Settings | None = None) -> Application:
     """The application for these settings, or for those of the environment; raises `SettingsError`."""
-    return Application(settings or Settings.load({}, os.environ))
+    return Application(settings or Settings.embedded())
 
 
-app = create_app()
+def __getattr__(name: str) -> Application:
+    """`app`, made from the environment when somebody first asks for it, as `uvicorn app.main:app` does."""
+    if name != "app":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    app = globals()["app"] = create_app()
+    return app

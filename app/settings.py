@@ -7,6 +7,7 @@ Nothing here touches the disk but the reading of that one file.
 # ruff: noqa: RUF009 - setting() and derived() are dataclasses.field() with two words more
 
 import json
+import logging
 import os
 import re
 import tomllib
@@ -31,6 +32,8 @@ from app.kinds import (
     size,
     whole,
 )
+
+logger = logging.getLogger("app")
 
 PREFIX = "APP_"
 CONFIG = "APP_CONFIG"
@@ -107,6 +110,19 @@ class Settings:
         Without `environ` this process's is read. Raises `SettingsError`.
         """
         return cls.of(gather(flags or {}, os.environ if environ is None else environ, config))
+
+    @classmethod
+    def embedded(cls) -> Self:
+        """Settings from this process's environment, for an application that others import.
+
+        Their APP_ variables are none of our business: what is no setting is logged and passed over.
+        """
+        environ = dict(os.environ)
+        known = {CONFIG, *(entry.variable for entry in TABLE)}
+        for name in sorted(name for name in environ if name.startswith(PREFIX) and name not in known):
+            logger.warning("%s: no such setting; the nearest is %s", name, nearest(name, known))
+            del environ[name]
+        return cls.load({}, environ)
 
     @classmethod
     def of(cls, gathered: "Mapping[str, Given]") -> Self:

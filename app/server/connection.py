@@ -103,6 +103,8 @@ class Connection(asyncio.Protocol):
         """The request that is being answered."""
         self._incoming: Cycle | None = None
         """The request whose content is still arriving."""
+        self._host: bytes | None = None
+        """The last Host of this connection, known to be well-formed."""
         self._queue: deque[Cycle | Refused] = deque()
         self._unparsed = b""
         self._unsettled = 0
@@ -134,7 +136,17 @@ class Connection(asyncio.Protocol):
         self, method: str, target: bytes, version: str, headers: list[Header], fields: dict[bytes, bytes], persist: bool
     ) -> None:
         """A request's head is complete. Raises `Refused`."""
-        check_fields(version, headers, fields)
+        host = fields.get(b"host")
+        if (
+            host is None
+            or host != self._host
+            or version != "1.1"
+            or len(fields) != len(headers)
+            or b"content-length" in fields
+            or b"transfer-encoding" in fields
+        ):  # Otherwise there is nothing in it that has not been checked before.
+            check_fields(version, headers, fields)
+            self._host = host
         raw_path, query, authority = split_target(method, target)
         if authority is not None:  # RFC 9112 §3.2.2: the target's authority stands instead of Host
             headers[:] = [header for header in headers if header[0] != b"host"]
@@ -218,7 +230,8 @@ class Connection(asyncio.Protocol):
             self._unparsed += data
         else:
             self._take(data)
-        self._advance()
+        if self._queue or self._unparsed:
+            self._advance()
         if self._unsettled and not self._head_begun and self._current is None:
             self._head_begun = True
             self._deadline = monotonic() + self._limits.head_seconds
@@ -335,7 +348,8 @@ class Connection(asyncio.Protocol):
             return
         self._current = None
         self.server_state.total_requests += 1
-        self.wire.release()
+        if self.wire.watched >= 0:
+            self.wire.release()
         self.on_finished(cycle)
         if self._closing:
             return

@@ -103,6 +103,7 @@ class Cycle:
                 self._break_off("ASGI callable returned without completing response.")
         finally:
             if not self.complete:
+                self.outcome = self.outcome or "aborted"
                 self.connection.cycle_ended(self)
 
     async def _end_failed(self) -> None:
@@ -377,7 +378,7 @@ class Cycle:
         self._remaining -= size
 
     async def _zero_copy_send(self, message: Message, more_body: bool) -> None:
-        """`http.response.zerocopysend`; with `"settle": True`, our addition, see `Wire.settle`."""
+        """`http.response.zerocopysend`; `"settle": True` is our addition, see `SocketWire.send_file`."""
         file: Any = message["file"]
         descriptor: int = file if isinstance(file, int) else file.fileno()
         offset: int | None = message.get("offset")
@@ -389,16 +390,14 @@ class Cycle:
             count = max(0, os.fstat(descriptor).st_size - offset)
         if offset < 0 or count < 0:
             raise RuntimeError("A file has no bytes before its start.")
-        await self.send_slice(descriptor, offset, count, more_body)
+        await self.send_slice(descriptor, offset, count, more_body, settle=message.get("settle", False))
         if moves and not isinstance(file, int):
             file.seek(offset + count)
         elif moves:
             os.lseek(descriptor, offset + count, os.SEEK_SET)
-        if message.get("settle", False) and not self._bodiless:
-            await self.settle()
 
-    async def send_slice(self, descriptor: int, offset: int, count: int, more_body: bool) -> None:
-        """Send a part of an open file as a part of the content."""
+    async def send_slice(self, descriptor: int, offset: int, count: int, more_body: bool, settle: bool = False) -> None:
+        """Send a part of an open file as a part of the content; with `settle`, see `SocketWire.send_file`."""
         wire = self.wire
         assert isinstance(wire, SocketWire)
         if self._bodiless:
@@ -414,16 +413,11 @@ class Cycle:
         await wire.send_rest(self._take_held(before) if self._held or before else ())
         if count:
             self.zero_copy = True
-            await wire.send_file(descriptor, offset, count)
+            await wire.send_file(descriptor, offset, count, settle)
         if after:
             await wire.send_rest((after,))
         if more_body:
             await wire.share(0)
-
-    async def settle(self) -> None:
-        """Wait until no byte of a file that was sent can change on its way any more."""
-        assert isinstance(self.wire, SocketWire)
-        await self.wire.settle()
 
     @property
     def length_left(self) -> int | None:

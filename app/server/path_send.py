@@ -33,8 +33,7 @@ async def send_path(cycle: "Cycle", path: str) -> None:
         size = file.size if left is None else left
         start = max(0, size - TAIL)
         if start:
-            await cycle.send_slice(file.fd, 0, start, True)
-            await cycle.settle()
+            await cycle.send_slice(file.fd, 0, start, more_body=True, settle=True)
         try:
             tail = await file.read(start, size - start)
             file.check()

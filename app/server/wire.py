@@ -12,15 +12,13 @@ import socket
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from enum import Enum
-from fcntl import ioctl
-from struct import pack, unpack
-from termios import TIOCOUTQ
+from struct import pack
 from time import monotonic
 
 from uvicorn.protocols.utils import ClientDisconnected
 
 from app.server import residency
-from app.server.peer import Peer
+from app.server.peer import BLIND_TAIL, Peer, unacknowledged
 from app.storage.threads import in_thread
 
 STEP = 1 << 20
@@ -32,7 +30,12 @@ MESSAGE_COST = 4096
 COLD_WINDOW = 4 << 20
 """How much of a file that is not in the page cache a thread reads at a time, and how much the kernel reads ahead."""
 
+COPY_WINDOW = 1 << 18
+"""How much of a file is in memory at a time where it has to be copied."""
+
 CAN_SEND_FILES = hasattr(os, "sendfile") and hasattr(os, "RWF_NOWAIT")
+
+duplicate = os.dup
 
 Buffer = bytes | bytearray | memoryview
 
@@ -53,6 +56,8 @@ class Wire:
     """What both kinds of connection share: the account of what was accepted and the watch for stalls."""
 
     can_send_files = False
+    watched = -1
+    """A duplicate of the socket's descriptor, while one is needed to wait with."""
 
     def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop, on_wait: Callable[[], None]):
         self.transport = transport
@@ -89,13 +94,13 @@ class Wire:
 
     def stalled_for(self, now: float) -> float:
         """Seconds without any progress; bytes that the peer has acknowledged count as progress."""
-        seen = (self.accepted - self.transport.get_write_buffer_size(), self._unacknowledged())
+        seen = (self.accepted - self.transport.get_write_buffer_size(), self._unread())
         if seen != self._seen:
             self._seen = seen
             self._since = now
         return now - self._since
 
-    def _unacknowledged(self) -> int:
+    def _unread(self) -> int:
         return 0
 
     def lose(self) -> None:
@@ -168,11 +173,11 @@ class SocketWire(Wire):
     ):
         super().__init__(transport, loop, on_wait)
         self.fd = fd
-        self._watched = -1
         self._file = -1
         self._offset = 0
         self._end = 0
         self._warm_until = 0
+        self._peer: Peer | None = None
 
     def send_now(self, data: Buffer) -> int:
         if self.gone:
@@ -195,12 +200,17 @@ class SocketWire(Wire):
                 if view:
                     await self._writable(self._wake)
 
-    async def send_file(self, file: int, offset: int, count: int) -> None:
+    async def send_file(self, file: int, offset: int, count: int, settle: bool = False) -> None:
         """Send `count` bytes of the descriptor `file` from `offset` on, without copying them.
 
+        With `settle`, return only when no queue refers to pages of the file any more, so that an
+        edit in place cannot change what was sent. For a peer of which that cannot be known the last bytes are copied.
         Raises `ClientDisconnected`, and `BrokenTransfer` when the file turns out to be shorter or unreadable.
         """
-        self._file, self._offset, self._end, self._warm_until = file, offset, offset + count, offset
+        end = offset + count
+        if settle and self._known_peer().blind:
+            end = max(offset, end - BLIND_TAIL)
+        self._file, self._offset, self._end, self._warm_until = file, offset, end, offset
         step = self._step()
         while step is not _Step.DONE:
             if step is _Step.MORE:
@@ -213,6 +223,11 @@ class SocketWire(Wire):
             else:
                 raise BrokenTransfer("the file became shorter while it was sent")
             step = self._step()
+        self._end = offset + count
+        while self._offset < self._end:
+            await self._copy()
+        if settle:
+            await self._settle()
         await self.share(0)
 
     def _step(self) -> _Step:
@@ -255,24 +270,30 @@ class SocketWire(Wire):
         self._warm_until = self._offset + window
 
     async def _copy(self) -> None:
-        """Send the next window of a file that `sendfile` does not take, by reading it in a thread."""
+        """Send the next window of the file by reading it."""
+        window = (self._file, min(self._end - self._offset, COPY_WINDOW), self._offset)
         try:
-            data = await in_thread(os.pread, self._file, min(self._end - self._offset, STEP), self._offset)
+            if residency.resident(self._file, self._offset, window[1]):
+                data = os.pread(*window)
+            else:
+                data = await in_thread(os.pread, *window)
         except OSError as exc:
             raise BrokenTransfer(f"the file cannot be read: {exc.strerror}") from exc
         if not data:
             raise BrokenTransfer("the file became shorter while it was sent")
         await self.send_rest([data])
         self._offset += len(data)
+        await self.share(len(data))
 
-    async def settle(self) -> None:
-        """Return when no queue refers to pages of a file any more: what was sent can no longer change.
+    def _known_peer(self) -> Peer:
+        if self._peer is None:
+            self._peer = Peer(self.fd)
+        return self._peer
 
-        sendfile(2) hands the socket references to the page cache, so an edit in place still
-        reaches bytes that were "sent" long ago. They are safe when the peer has them.
-        """
-        pause = 0.0005
-        peer = Peer(self.fd, self.transport)
+    async def _settle(self) -> None:
+        """Wait until the peer has taken everything; there is no event for that, so look again and again."""
+        peer = self._known_peer()
+        pause = 0.0002
         self._since = monotonic()
         while not self.gone and peer.unread():
             self.waiter = self.loop.create_future()
@@ -299,36 +320,33 @@ class SocketWire(Wire):
         try:
             step = self._step()
         except ClientDisconnected as exc:
-            waiter.set_exception(exc)
+            if not waiter.done():  # A lost connection has woken it already.
+                waiter.set_exception(exc)
         else:
             if step is not _Step.MORE:
                 waiter.set_result(step)
 
     async def _writable(self, callback: Callable[[], None]) -> _Step:
         """Wait for `callback` to end the wait; it is called each time that the socket takes more."""
-        if self._watched < 0:
+        if self.watched < 0:
             try:
-                self._watched = os.dup(self.fd)
+                self.watched = duplicate(self.fd)
             except OSError:  # No descriptor left for the watch: look again soon.
                 self._burst = 0
                 await asyncio.sleep(0.02)
                 return self._step() if callback == self._on_writable else _Step.MORE
-        self.loop.add_writer(self._watched, callback)
+        self.loop.add_writer(self.watched, callback)
         try:
             step = await self._wait()
         finally:
-            if self._watched >= 0:
-                self.loop.remove_writer(self._watched)
+            if self.watched >= 0:
+                self.loop.remove_writer(self.watched)
         return step if isinstance(step, _Step) else _Step.MORE
 
-    def _unacknowledged(self) -> int:
+    def _unread(self) -> int:
         if self.gone:
             return 0
-        try:
-            count: int = unpack("i", ioctl(self.fd, TIOCOUTQ, b"\0\0\0\0"))[0]
-        except OSError:
-            return 0
-        return count
+        return self._peer.unread() if self._peer is not None else unacknowledged(self.fd)
 
     def reset_on_close(self) -> None:
         """Make the close a reset, because a plain end would look like the end of the content."""
@@ -345,7 +363,7 @@ class SocketWire(Wire):
         self.release()
 
     def release(self) -> None:
-        if self._watched >= 0:
-            self.loop.remove_writer(self._watched)
-            os.close(self._watched)
-            self._watched = -1
+        if self.watched >= 0:
+            self.loop.remove_writer(self.watched)
+            os.close(self.watched)
+            self.watched = -1

@@ -42,15 +42,14 @@ class H11ZeroCopy(Connection):
         """Collect a head and act on it when it is whole; what follows it, None while there is nothing."""
         head = self._head
         head += data
-        if not self._searched and head[:1] in b"\r\n":
-            while head[:2] == b"\r\n":  # RFC 9112 §2.2: empty lines before a request are ignored
-                del head[:2]
-            if head and head[0] in b"\n":
-                raise Refused(400)
+        while head.startswith(b"\r\n"):  # RFC 9112 §2.2: empty lines before a request are ignored
+            del head[:2]
+            self._searched = 0
+        if not head or head == b"\r":
+            return None
         match = _HEAD_END.search(head, max(0, self._searched - 3))
         if match is None:
-            # A bare LF is refused while the head is still growing; a CR at its end may yet get its LF.
-            if BARE_LINE_END.search(head, max(0, self._searched - 3), max(0, len(head) - 1)):
+            if BARE_LINE_END.search(head, max(0, self._searched - 3)):  # Its end may never come.
                 raise Refused(400)
             self._searched = len(head)
             return None

@@ -12,6 +12,8 @@ from app.server.connection import Connection
 from app.server.request_head import Refused
 from app.server.upgrade import hand_over, wants_websocket
 
+_METHODS = {b"GET": "GET", b"HEAD": "HEAD"}
+
 
 class HttpToolsZeroCopy(Connection):
     """uvicorn's `http=` class with zero-copy sending, on httptools."""
@@ -63,17 +65,14 @@ class HttpToolsZeroCopy(Connection):
         target, self._target = self._target, b""
         headers, self._headers = self._headers, []
         fields = dict(headers)
+        method = parser.get_method()
+        persist = parser.should_keep_alive()
+        # A connection that persists unasked is HTTP/1.1 (RFC 9112 §9.3); asking llhttp makes a string each time.
+        version = "1.1" if persist and b"connection" not in fields else parser.get_http_version()
         try:
-            if parser.should_upgrade() and self._upgrades(parser.get_method(), target, headers, fields):
+            if b"upgrade" in fields and parser.should_upgrade() and self._upgrades(method, target, headers, fields):
                 return
-            self._request(
-                parser.get_method().decode("ascii"),
-                target,
-                parser.get_http_version(),
-                headers,
-                fields,
-                parser.should_keep_alive(),
-            )
+            self._request(_METHODS.get(method) or method.decode("ascii"), target, version, headers, fields, persist)
         except Refused as refused:
             self._refused = refused
             raise

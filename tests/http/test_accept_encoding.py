@@ -59,6 +59,10 @@ def test_what_is_accepted(case: Case) -> None:
     assert prefers(headers, b"gzip") is case.prefers_gzip
 
 
+def test_compress_has_an_old_name_too() -> None:
+    assert accepts([(b"accept-encoding", b"x-compress")], b"compress")
+
+
 @given(st.one_of(st.binary(max_size=30), st.text("gzip;q=01.,* ", max_size=30).map(str.encode)))
 def test_no_value_breaks_it(value: bytes) -> None:
     headers = [(b"accept-encoding", value)]

@@ -188,6 +188,16 @@ def test_parse_http_date(case: Date) -> None:
     assert parse_http_date(case.value, NOW) == want
 
 
+@pytest.mark.parametrize(
+    ("this_year", "digits", "want"),
+    [(1994, 94, 1994), (1999, 1, 2001), (1999, 49, 2049), (1999, 50, 1950), (2060, 5, 2105), (2149, 99, 2199)],
+)
+def test_two_digits_of_year_are_read_from_where_we_are(this_year: int, digits: int, want: int) -> None:
+    now = calendar.timegm((this_year, 6, 15, 12, 0, 0))
+    date = parse_http_date(b"Monday, 15-Jun-%02d 12:00:00 GMT" % digits, now)
+    assert date == calendar.timegm((want, 6, 15, 12, 0, 0))
+
+
 @given(st.integers(-62135596800, 253402300799))
 def test_a_date_is_read_as_it_was_written(seconds: int) -> None:
     assert parse_http_date(http_date(seconds), NOW) == seconds

@@ -21,6 +21,7 @@ from typing import Any, TypedDict
 _HEAD_END = b"\r\n\r\n"
 _SINK = 1 << 20
 _WAKE_AT = 1 << 20
+_EVICTIONS = 20
 _LAST_CHUNK = b"0\r\n\r\n"
 
 
@@ -237,11 +238,13 @@ def evict(path: str) -> None:
     """Have the kernel forget the file's pages. OSError where it does not (memory file systems have no other place)."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
-        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
-        try:
-            os.preadv(descriptor, [bytearray(1)], 0, os.RWF_NOWAIT)
-        except BlockingIOError:
-            return
+        for _ in range(_EVICTIONS):
+            os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+            try:
+                os.preadv(descriptor, [bytearray(1)], 0, os.RWF_NOWAIT)
+            except BlockingIOError:
+                return
+            time.sleep(0.05)  # another core may still hold the last pages that it read
         raise OSError(f"{path} stays in the page cache")
     finally:
         os.close(descriptor)

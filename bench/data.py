@@ -215,12 +215,10 @@ def _members(name: str) -> Iterator[tuple[str, Iterator[bytes]]]:
 
 
 def _mixed(number: int) -> Iterator[bytes]:
-    left = 5_000_000
-    blocks = noise(left, number + 1)
-    for turn in range(20):
-        size = min(250_000, left)
-        yield prose(size, number * 20 + turn) if turn % 2 else next(blocks)[:size]
-        left -= size
+    """5 MB: ten times 250 kB of noise and 250 kB of text."""
+    for turn in range(10):
+        yield next(noise(250_000, number * 10 + turn))
+        yield prose(250_000, number * 10 + turn)
 
 
 def users(rows: int) -> Iterator[tuple[int, str, str, str]]:

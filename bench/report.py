@@ -74,6 +74,9 @@ def rows_of(result: CaseResult) -> list[list[str]]:
         if metrics:
             row.append(_against_ours(result, target, metrics[0]))
         rows.append(row)
+    if len(head) == 1:
+        head.append("")
+        rows[1:] = [[*row, ""] for row in rows[1:]]
     for target, why in {**result.errors, **result.skipped}.items():
         said = "**failed**: " if target in result.errors else "not measured: "
         rows.append([target, said + " ".join(why.split())[:160].replace("|", "/"), *[""] * (len(head) - 2)])
@@ -91,14 +94,13 @@ def disturbance(result: CaseResult) -> str:
 def table(result: CaseResult) -> str:
     """For the terminal."""
     rows = rows_of(result)
-    plain = [row for row in rows if len(row) < 2 or not row[1].startswith(("**", "not measured"))]
-    widths = [max(len(row[column]) for row in plain) for column in range(len(rows[0]))]
+    told = {*result.errors, *result.skipped}
+    figures = [row for row in rows if row[0] not in told]
+    widths = [max(len(row[column]) for row in figures) for column in range(len(rows[0]))]
     lines = [_title(result)]
-    for row in rows:
-        cells = [row[0].ljust(widths[0])]
-        whole = row in plain
-        cells += [cell.rjust(width) if whole else cell for cell, width in zip(row[1:], widths[1:], strict=True)]
-        lines.append("  " + "  ".join(cells).rstrip())
+    for name, *cells in rows:
+        aligned = cells if name in told else [cell.rjust(w) for cell, w in zip(cells, widths[1:], strict=True)]
+        lines.append("  " + "  ".join([name.ljust(widths[0]), *aligned]).rstrip())
     return "\n".join([*lines, *(["  " + said] if (said := disturbance(result)) else []), ""])
 
 

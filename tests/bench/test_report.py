@@ -33,6 +33,13 @@ def test_a_table_has_medians_ratios_and_failures() -> None:
     assert "not measured: not here" in lines[5]
 
 
+@pytest.mark.parametrize("known", ["file-1KiB", "a-case-of-another-time"])
+def test_a_table_without_figures_says_why(known: str) -> None:
+    text = report.table(CaseResult(known, {}, {"ours": "TargetDied: no licence"}, {"nginx": "not installed"}))
+    assert "no licence" in text
+    assert "not measured: not installed" in text
+
+
 def test_noise_is_said() -> None:
     noisy = report.table(run(samples(20, 20, 20), samples(15, 21, 28)).cases[0])
     assert "too noisy to tell" in noisy

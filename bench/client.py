@@ -14,14 +14,14 @@ import selectors
 import socket
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, TypedDict
 
 _HEAD_END = b"\r\n\r\n"
 _SINK = 1 << 20
 _WAKE_AT = 1 << 20
-_EVICTIONS = 20
 _LAST_CHUNK = b"0\r\n\r\n"
 
 
@@ -200,9 +200,9 @@ class _Transfer:
         return self._whole(ended=not count)
 
     def _wake_at_most(self) -> None:
-        """Sleep until a MiB is there, or what is left, if that is less."""
+        """Sleep until a MiB is there; near the end take what comes, as a server may hold back its last bytes."""
         left = (self._total or 0) - self.received
-        mark = max(1, min(_WAKE_AT, left))
+        mark = _WAKE_AT if left >= 2 * _WAKE_AT else 1
         if mark != self._mark:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, mark)
             self._mark = mark
@@ -234,18 +234,32 @@ class _Transfer:
         return False
 
 
-def evict(path: str) -> None:
-    """Have the kernel forget the file's pages. OSError where it does not (memory file systems have no other place)."""
+def evict(paths: Sequence[str]) -> None:
+    """Have the kernel forget the files' pages. OSError where it does not (memory file systems have no other place).
+
+    Asked from every core, as the pages that a core has touched last are still its own and stay otherwise.
+    """
+    home = os.sched_getaffinity(0)
+    try:
+        for core in range(os.cpu_count() or 1):
+            with suppress(OSError):  # not a core of ours
+                os.sched_setaffinity(0, {core})
+            for path in paths:
+                with _opened(path) as descriptor:
+                    os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+    finally:
+        os.sched_setaffinity(0, home)
+    for path in paths:
+        with _opened(path) as descriptor, suppress(BlockingIOError):
+            os.preadv(descriptor, [bytearray(1)], 0, os.RWF_NOWAIT)
+            raise OSError(f"{path} stays in the page cache")
+
+
+@contextmanager
+def _opened(path: str) -> Iterator[int]:
     descriptor = os.open(path, os.O_RDONLY)
     try:
-        for _ in range(_EVICTIONS):
-            os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
-            try:
-                os.preadv(descriptor, [bytearray(1)], 0, os.RWF_NOWAIT)
-            except BlockingIOError:
-                return
-            time.sleep(0.05)  # another core may still hold the last pages that it read
-        raise OSError(f"{path} stays in the page cache")
+        yield descriptor
     finally:
         os.close(descriptor)
 
@@ -253,8 +267,7 @@ def evict(path: str) -> None:
 def bulk(order: Order) -> dict[str, float]:
     """`connections` at a time, `transfers` in all."""
     requests = [text.encode("ascii") for text in order["requests"]]
-    for path in order.get("evict", ()):
-        evict(path)
+    evict(order.get("evict", ()))
     buffer = mmap.mmap(-1, _SINK)
     selector = selectors.DefaultSelector()
     begun = time.perf_counter()

@@ -45,7 +45,9 @@ class Launch:
     database_url: str
 
 
-Commands = Callable[[Launch], Sequence[Sequence[str]]]
+Commands = Callable[[Launch], Sequence[tuple[int, Sequence[str]]]]
+"""Each process to start, and the port on which it listens when it is ready."""
+
 Environment = Callable[[Launch], Mapping[str, str]]
 
 
@@ -123,13 +125,13 @@ class Server:
         environment |= self.target.environment(launch)
         try:
             with on_core(self.core), open(scratch / "log", "wb") as log:
-                for command in self.target.commands(launch):
+                for port, command in self.target.commands(launch):
                     process = subprocess.Popen(
                         command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                         start_new_session=True,
                     )  # fmt: skip
                     self._processes.append(process)
-            self._await_ready()
+                    self._await_ready(port)
         except BaseException:
             self.stop()
             raise
@@ -138,11 +140,11 @@ class Server:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.stop()
 
-    def _await_ready(self) -> None:
+    def _await_ready(self, port: int) -> None:
         deadline = time.monotonic() + _START_PATIENCE
         while time.monotonic() < deadline:
             self.check_alive()
-            with suppress(OSError), socket.create_connection((self.address.host, self.address.port), timeout=1):
+            with suppress(OSError), socket.create_connection((self.address.host, port), timeout=1):
                 return
             time.sleep(0.02)
         raise TargetDied(f"{self.target.id} did not listen within {_START_PATIENCE:.0f} s{self._log_end()}")
@@ -210,8 +212,9 @@ def _serve(port: int, launch: Launch) -> list[str]:
     return [sys.executable, "-m", "app", "serve", str(launch.data), "--port", str(port), "--no-access-log"]
 
 
-def _offloaded(launch: Launch) -> list[list[str]]:
-    return [_serve(launch.inner_port, launch), _nginx(launch, "offload.conf")]
+def _offloaded(launch: Launch) -> list[tuple[int, list[str]]]:
+    inner = launch.inner_port
+    return [(inner, _serve(inner, launch)), (launch.port, _nginx(launch, "offload.conf"))]
 
 
 # peers
@@ -230,6 +233,10 @@ def _granian(launch: Launch) -> list[str]:
         "--workers", "1", "--runtime-threads", "1", "--loop", "uvloop", "--http", "1", "--no-ws", "--no-access-log",
         "--log-level", "warning", "bench.peers.starlette_files:app",
     ]  # fmt: skip
+
+
+def _aiohttp(launch: Launch) -> list[str]:
+    return [sys.executable, "-m", "bench.peers.aiohttp_files", str(launch.port)]
 
 
 def _nginx(launch: Launch, template: str) -> list[str]:
@@ -265,56 +272,57 @@ TARGETS: dict[str, Target | Program] = {
     target.id: target
     for target in (
         Target(
-            "ours", "this service: `python -m app serve`", lambda launch: [_serve(launch.port, launch)],
+            "ours", "this service: `python -m app serve`", lambda launch: [(launch.port, _serve(launch.port, launch))],
             _app_environment,
         ),
         Target(
             "ours-fallback", "this service on plain uvicorn, no zero-copy",
-            lambda launch: [_uvicorn("app.main:app", launch)], _app_environment,
+            lambda launch: [(launch.port, _uvicorn("app.main:app", launch))], _app_environment,
         ),
         Target(
             "ours-nginx", "this service behind nginx, which sends the files (X-Accel-Redirect)", _offloaded,
             lambda launch: {**_app_environment(launch), "APP_ACCEL_PREFIX": "/_protected/"}, needs=("nginx",),
         ),
         Target(
-            "hello", "uvicorn, 1 KiB from memory: the floor", lambda launch: [_uvicorn("bench.peers.hello:app", launch)]
+            "hello", "uvicorn, 1 KiB from memory: the floor",
+            lambda launch: [(launch.port, _uvicorn("bench.peers.hello:app", launch))]
         ),
         Target(
             "fastapi", "FastAPI on uvicorn, FileResponse; CSV row by row",
-            lambda launch: [_uvicorn("bench.peers.fastapi_guide:app", launch)], needs=("py:fastapi",),
+            lambda launch: [(launch.port, _uvicorn("bench.peers.fastapi_guide:app", launch))], needs=("py:fastapi",),
         ),
         Target(
             "fastapi-stream", "FastAPI on uvicorn, StreamingResponse with a generator",
-            lambda launch: [_uvicorn("bench.peers.fastapi_guide:app", launch)], needs=("py:fastapi",),
+            lambda launch: [(launch.port, _uvicorn("bench.peers.fastapi_guide:app", launch))], needs=("py:fastapi",),
             rewrite=("/download/", "/download/large/"),
         ),
         Target(
             "fastapi-aiofiles", "FastAPI on uvicorn, StreamingResponse with aiofiles",
-            lambda launch: [_uvicorn("bench.peers.fastapi_guide:app", launch)], needs=("py:fastapi",),
+            lambda launch: [(launch.port, _uvicorn("bench.peers.fastapi_guide:app", launch))], needs=("py:fastapi",),
             rewrite=("/download/", "/download/async/"),
         ),
         Target(
             "fastapi-video", "FastAPI on uvicorn, the hand-written range generator",
-            lambda launch: [_uvicorn("bench.peers.fastapi_guide:app", launch)], needs=("py:fastapi",),
+            lambda launch: [(launch.port, _uvicorn("bench.peers.fastapi_guide:app", launch))], needs=("py:fastapi",),
             rewrite=("/download/", "/video/"),
         ),
         Target(
             "starlette", "Starlette on uvicorn, FileResponse; ZIP by zipstream-ng",
-            lambda launch: [_uvicorn("bench.peers.starlette_files:app", launch)],
+            lambda launch: [(launch.port, _uvicorn("bench.peers.starlette_files:app", launch))],
             needs=("py:starlette", "py:zipstream"),
         ),
         Target(
-            "granian", "Starlette on Granian, FileResponse", lambda launch: [_granian(launch)],
+            "granian", "Starlette on Granian, FileResponse", lambda launch: [(launch.port, _granian(launch))],
             needs=("py:granian", "py:zipstream"),
         ),
         Target(
             "aiohttp", "aiohttp, FileResponse",
-            lambda launch: [[sys.executable, "-m", "bench.peers.aiohttp_files", str(launch.port)]],
+            lambda launch: [(launch.port, _aiohttp(launch))],
             needs=("py:aiohttp",),
         ),
         Target(
-            "nginx", "nginx alone, sendfile: control and limit", lambda launch: [_nginx(launch, "nginx.conf")],
-            needs=("nginx",),
+            "nginx", "nginx alone, sendfile: control and limit",
+            lambda launch: [(launch.port, _nginx(launch, "nginx.conf"))], needs=("nginx",),
         ),
     )
 } | {

@@ -13,16 +13,19 @@ from bench.cases import Ask, Case, stored
 from bench.data import KIB, Data
 from bench.load import Bulk
 from bench.runner import Method, Runner
-from bench.targets import TARGETS, Program, Server, Target, TargetDied
+from bench.targets import TARGETS, Launch, Program, Server, Target, TargetDied
 from bench.verify import Archive, StoredFile
 
 FILE = (Ask("/download/1KiB.bin", StoredFile("downloads/1KiB.bin")),)
 
 
+REFUSES = [sys.executable, "-c", "exit('no licence')"]
+
+
 def target(mode: str) -> Target:
-    def commands(launch: object) -> list[list[str]]:
-        path = launch.data / "downloads" / "1KiB.bin"  # type: ignore[attr-defined]
-        return [[sys.executable, "-m", "tests.bench.stub", str(launch.port), mode, str(path)]]  # type: ignore[attr-defined]
+    def commands(launch: Launch) -> list[tuple[int, list[str]]]:
+        path = launch.data / "downloads" / "1KiB.bin"
+        return [(launch.port, [sys.executable, "-m", "tests.bench.stub", str(launch.port), mode, str(path)])]
 
     return Target(f"stub-{mode}", mode, commands)
 
@@ -30,7 +33,7 @@ def target(mode: str) -> Target:
 @pytest.fixture(autouse=True)
 def stubs(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     added: dict[str, Target | Program] = {f"stub-{mode}": target(mode) for mode in ("right", "wrong-byte", "missing")}
-    added["stub-dead"] = Target("stub-dead", "ends", lambda launch: [[sys.executable, "-c", "exit('no licence')"]])
+    added["stub-dead"] = Target("stub-dead", "ends", lambda launch: [(launch.port, REFUSES)])
     added["stub-absent"] = Target("stub-absent", "not here", lambda launch: [], needs=("no-such-program",))
     monkeypatch.setattr("bench.runner.TARGETS", TARGETS | added)
     affinity = os.sched_getaffinity(0)
@@ -110,7 +113,7 @@ def test_a_server_leaves_nothing_behind(tmp_path: Path) -> None:
 
 
 def _dead() -> Target:
-    return Target("dead", "ends", lambda launch: [[sys.executable, "-c", "exit('no licence')"]])
+    return Target("dead", "ends", lambda launch: [(launch.port, REFUSES)])
 
 
 WRITES = """

@@ -237,7 +237,7 @@ async def tell(scope: Scope, receive: Receive, send: Send) -> None:
 
 def test_the_extensions_are_announced(setup: Setup) -> None:
     with Served(setup, tell) as served:
-        want = ["app.exact_date", "http.response.pathsend", "http.response.zerocopysend"]
+        want = ["app.exact_date", "app.settle", "http.response.pathsend", "http.response.zerocopysend"]
         assert served.get().content == repr((want, "2.4")).encode()
 
 
@@ -449,6 +449,26 @@ def test_a_client_that_reads_slowly_but_steadily_is_not_dropped(setup: Setup, bi
         served.until(lambda: [cycle.outcome for cycle in served.finished] == ["complete"])
 
 
+@pytest.mark.parametrize("headers", [sized(12 * MIB + 7), []], ids=["sized", "chunked"])
+def test_a_part_that_the_application_gives_up_midway_breaks_the_transfer(
+    setup: Setup, big: Path, headers: list[tuple[bytes, bytes]]
+) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        size = big.stat().st_size
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        with big.open("rb") as file:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(send(slice_of(0, size, file=file)), 0.1)
+            with contextlib.suppress(OSError):
+                await send(body(b"", False))
+
+    with Served(setup, app) as served, served.connect(receive_buffer=4096) as client:
+        client.request()
+        served.until(lambda: len(served.finished) == 1)
+        assert not client.response().complete
+    assert [cycle.outcome for cycle in served.finished] == ["failed"]
+
+
 # -- everyone gets a turn
 
 
@@ -571,7 +591,7 @@ def test_running_out_of_descriptors_while_waiting_does_not_break_the_transfer(se
 
     size = big.stat().st_size
     app = Script(big, [slice_of(0, size), body(b"x" * 3 * MIB, False)], [])
-    with temporarily(wire, "duplicate", exhausted), Served(setup, app) as served:
+    with temporarily(os, "dup", exhausted), Served(setup, app) as served:
         assert served.get().content == big.read_bytes() + b"x" * 3 * MIB
 
 

@@ -117,7 +117,7 @@ class Cycle:
             return
         self._held = b""
         self._overhead = 0
-        self.started = False
+        self.started = self._chunked = self._ends_with_connection = False
         content = b"Internal Server Error"
         headers = [
             (b"content-type", b"text/plain; charset=utf-8"),
@@ -226,7 +226,7 @@ class Cycle:
         try:
             await sending
         except BrokenTransfer as exc:
-            self._break_off("%s %s broken off: %s", self.scope["method"], self.scope["path"], exc)
+            self._break_off("%s %r broken off: %s", self.scope["method"], self.scope["path"], exc)
             raise
         except RuntimeError:  # Nothing of the part has been sent.
             raise

@@ -109,6 +109,8 @@ def test_an_error_of_the_application_is_logged_and_never_looks_like_success(
         if case.status:
             response = client.response()
             assert response.status == case.status
+            if case.status == 500:
+                assert response.content == b"Internal Server Error"
             assert response.complete == (case.complaint != "of the application" or case.status == 500)
         if case.id != "message-after-the-end":
             client.rest()

@@ -87,16 +87,24 @@ def descriptor(entry: Entry, crc: int) -> bytes:
     return record.pack(0x08074B50, crc, entry.packed, entry.size) if entry.described else b""
 
 
-def central_record(entry: Entry, crc: int, offset: int) -> bytes:
-    """The central directory's record (§4.3.12) of the entry whose local header is at `offset`."""
+def central_record(entry: Entry, crc: int, offset: int, *, all_wide: bool = False) -> bytes:
+    """The central directory's record (§4.3.12) of the entry whose local header is at `offset`.
+
+    `all_wide` puts the sizes into the ZIP64 field though they would fit.
+    """
     name, size, packed, mtime, mode, method, described = entry
     dos_time, extra = _times(mtime)
     version = _VERSION_64 if _local_64(entry) else _VERSION
-    if size >= MAX_32 or packed >= MAX_32 or offset >= MAX_32:
+    if all_wide or size >= MAX_32 or packed >= MAX_32 or offset >= MAX_32:
         # §4.5.3: only the fields that do not fit, in this order.
-        wide = [value for value in (size, packed, offset) if value >= MAX_32]
+        values = [
+            (size, all_wide or size >= MAX_32),
+            (packed, all_wide or packed >= MAX_32),
+            (offset, offset >= MAX_32),
+        ]
+        wide = [value for value, is_wide in values if is_wide]
         extra = struct.pack(f"<HH{len(wide)}Q", _ID_ZIP64, 8 * len(wide), *wide) + extra
-        size, packed, offset = min(size, MAX_32), min(packed, MAX_32), min(offset, MAX_32)
+        size, packed, offset = (MAX_32 if is_wide else value for value, is_wide in values)
         version = _VERSION_64
     fields = _CENTRAL.pack(
         0x02014B50,
@@ -171,13 +179,16 @@ class Layout:
         self._central = bytearray()
         self._described: dict[int, Entry] = {}
         position = 0
-        wide = False
+        wide = tricky = False
         for index, entry in enumerate(entries):
             if entry.described:
                 self._described[index] = entry
             header = local_header(entry, 0)
             self._local += header
-            self._central += central_record(entry, 0, position)
+            self._central += central_record(entry, 0, position, all_wide=tricky)
+            # Info-ZIP's unzip 6 takes a true size of 4 GiB - 1 for the mark of a ZIP64 size when it reads the next
+            # record, which has a ZIP64 offset and had better have the sizes too. FAT makes files of that size.
+            tricky = MAX_32 in (entry.size, entry.packed)
             self.starts.append(position)
             self.headers.append(len(self._local))
             self.records.append(len(self._central))

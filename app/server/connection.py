@@ -23,6 +23,7 @@ from app.asgi.types import ASGIApp, Scope
 from app.http.message import Header
 from app.server import eager, response_head
 from app.server.cycle import Cycle
+from app.server.exhaustion import highest_for_connections, quieten_accept
 from app.server.limits import Limits
 from app.server.request_head import Refused, check_fields, split_target
 from app.server.wire import SocketWire, TransportWire, Wire
@@ -60,6 +61,7 @@ class _Shared:
         self.access_log = self.access_logger.hasHandlers()
         self.reset_contextvars = getattr(config, "reset_contextvars", False)
         self.limits = Limits.from_environment()
+        self.highest_descriptor = highest_for_connections()
 
 
 _shared: WeakKeyDictionary[Config, _Shared] = WeakKeyDictionary()
@@ -88,6 +90,7 @@ class Connection(asyncio.Protocol):
         shared = _shared.get(config)
         if shared is None:
             shared = _shared[config] = _Shared(config)
+            quieten_accept(asyncio.get_running_loop())
         self._shared = shared
         self.config = config
         self.loop = _loop or asyncio.get_running_loop()
@@ -228,6 +231,9 @@ class Connection(asyncio.Protocol):
         self._extensions = shared.file_extensions if self.wire.can_send_files else shared.extensions
         self._deadline = monotonic() + self._limits.head_seconds
         self._arm(self._limits.head_seconds)
+        if sock is not None and sock.fileno() > shared.highest_descriptor:
+            self.logger.warning("Nearly out of file descriptors; a connection was turned away.")
+            self._answer_alone(503)
 
     def data_received(self, data: bytes) -> None:
         if self._deaf and self._incoming is None:
@@ -422,8 +428,12 @@ class Connection(asyncio.Protocol):
         self.close()
 
     def _answer_refused(self, status: int) -> None:
-        """A last answer, and the connection ends."""
+        """Say what is wrong with a request that no application sees, and end the connection."""
         self.logger.warning("Invalid HTTP request received.")
+        self._answer_alone(status)
+
+    def _answer_alone(self, status: int) -> None:
+        """A last answer of our own."""
         status_line = response_head.STATUS_LINES[status]
         content = b"Invalid HTTP request received." if status == 400 else status_line[13:-2]
         lines = [
@@ -472,10 +482,11 @@ class Connection(asyncio.Protocol):
         now = monotonic()
         if self.wire.pending():
             stall = self._limits.stall_seconds
-            if self.wire.stalled_for(now) >= stall:
+            left = stall - self.wire.stalled_for(now)
+            if left <= 0:
                 self._drop_stalled()
             else:
-                self._arm(stall / 4)
+                self._arm(min(left, stall / 4))
         elif self._current is not None and not self._closing:
             pass  # The application is at work. Its end sets a deadline and the timer.
         elif now < self._deadline:

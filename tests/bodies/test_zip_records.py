@@ -111,6 +111,16 @@ def test_zip64_is_there_exactly_where_a_field_does_not_fit(case: Wide) -> None:
     assert len(descriptor(entry, 0)) == (0 if not case.described else 24 if case.local else 16)
 
 
+def test_the_record_after_a_member_of_4_gib_less_one_has_its_sizes_in_zip64_for_unzip() -> None:
+    def extra_of_second(size: int) -> bytes:
+        layout = Layout([Entry(b"big", size, size, MTIME, 0o644), PLAIN, PLAIN])
+        assert len(layout.directory(2, 3)) == 46 + len(PLAIN.name) + 12 * (size >= MAX_32) + 9
+        return layout.directory(1, 2)[46 + len(PLAIN.name) :]
+
+    assert extra_of_second(MAX_32)[:28] == struct.pack("<HHQQQ", 1, 24, 5, 5, 30 + 3 + 20 + 9 + MAX_32)
+    assert len(extra_of_second(MAX_32 + 1)) == 12 + 9
+
+
 def test_end_records_are_wide_from_65535_entries_or_4_gib_on() -> None:
     assert len(end_records(65_534, 1000, MAX_32 - 1, wide=False)) == 22
     assert len(end_records(65_535, 1000, 1000, wide=False)) == 98

@@ -16,7 +16,7 @@ from app.bodies.zip_archive import Archive, entry_of
 from app.bodies.zip_deflate import BLOCK, WHOLE, Packing, pack_block, packed_share, sample_offsets
 from app.bodies.zip_members import Members, Stop, advance_crc, scratch
 from app.bodies.zip_records import DEFLATED, descriptor, local_header
-from app.storage.checksums import Checksum, Checksums
+from app.storage.checksums import Checksum, Checksums, Known
 from app.storage.errors import FileChanged
 from app.storage.listing import Listing
 from app.storage.openfile import OpenFile
@@ -88,7 +88,7 @@ class _Stream:
         self.members = Members(directory, listing)
         self.packing = packing
         self.checksums = checksums
-        self.learned: dict[int, Checksum] = {}
+        self.learned = Known(len(listing))
         self.end = Stop()
 
     def next_large(self, index: int) -> int:
@@ -127,7 +127,8 @@ class _Stream:
                     yield held + descriptor(entry_of(self.listing, index, checksum), crc)
 
     def _learn(self, found: list[tuple[int, Checksum]]) -> None:
-        self.learned.update(found)
+        for index, checksum in found:
+            self.learned.put(index, checksum)
         settled = [(self.listing[index], checksum) for index, checksum in found if self.listing.is_settled(index)]
         self.checksums.remember(settled, self.packing.form)
 

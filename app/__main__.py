@@ -10,9 +10,11 @@ import sys
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from shlex import quote
 from typing import NoReturn
 
 from app import demo
+from app.server.checks import StartError, check
 from app.settings import CONFIG, TABLE, Settings, SettingsError, as_toml, gather, nearest
 
 PROGRAM = "asgi-downloads"
@@ -38,15 +40,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         if unknown:
             raise UsageError(_unknown(unknown[0], args.flags))
         code: int = args.run(args)
-    except _expected() as error:
+    except (UsageError, SettingsError, StartError, demo.DemoError) as error:
         _say(str(error))
         return 2
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:
-        # The reader of our output has left. Python would complain once more when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
     return code
 
 
@@ -93,8 +91,7 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
 
 
 def _serve(args: argparse.Namespace) -> int:
-    from app.server.checks import check
-    from app.server.run import run
+    from app.server.run import run  # and with it uvicorn
 
     flags = _flags(args)
     gathered = gather(flags, os.environ, args.config)
@@ -112,13 +109,11 @@ def _announce(settings: Settings, url: str, *, with_urls: bool) -> None:
     """The one line that programs read, then what people may try."""
     print(f"Serving {settings.data_dir} on {url}", flush=True)
     if with_urls:
-        print("\nTry:")
-        curl, base = (
-            ("curl", url) if settings.uds is None else (f"curl --unix-socket {settings.uds}", "http://localhost")
-        )
-        for each in demo.urls(base):
-            print(f"  {curl} -OJ {each}")
-        print(flush=True)
+        if settings.uds is None:
+            commands = demo.commands("curl", url)
+        else:
+            commands = demo.commands(f"curl --unix-socket {quote(str(settings.uds))}", "http://localhost")
+        print("\nTry:", *commands, sep="\n  ", flush=True)
 
 
 def _demo(args: argparse.Namespace) -> int:
@@ -153,13 +148,6 @@ def _unknown(argument: str, flags: Sequence[str]) -> str:
     if not argument.startswith("--"):
         return f"{argument!r}: one argument too many"
     return f"{argument}: no such flag; the nearest is {nearest(argument.partition('=')[0], flags)}"
-
-
-def _expected() -> tuple[type[Exception], ...]:
-    """Errors that are told in a line. `StartError` is looked up only now, since uvicorn comes with it."""
-    from app.server.checks import StartError
-
-    return UsageError, SettingsError, demo.DemoError, StartError
 
 
 def _say(message: str) -> None:

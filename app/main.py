@@ -1,47 +1,7 @@
-"""The composition root: settings in, one ASGI application out."""
+"""What an ASGI server is told to load: `app.main:app`, or `app.main:create_app` as a factory."""
 
-import os
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
-
-from app.asgi.guard import Guard
-from app.asgi.lifespan import lifespan
-from app.asgi.router import Router
-from app.asgi.types import Receive, Scope, Send
-from app.endpoints.delivery import Delivery
-from app.endpoints.operations import Ready
-from app.routes import table
-from app.settings import Settings
-from app.storage.digests import Digests
-
-
-class Application:
-    """The service as an ASGI 3 application: run it, or mount it in another."""
-
-    eager = True
-    """Our server may run a request at once, without a task, as nothing here needs one before it first waits."""
-
-    def __init__(self, settings: Settings) -> None:
-        self.settings = settings
-        delivery = Delivery(Digests(), settings.chunk_size, portable=settings.etag == "portable")
-        self._http = Guard(Router(table(settings.data_dir, delivery, Ready({}))))
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
-            await self._http(scope, receive, send)
-        elif scope["type"] == "lifespan":
-            await lifespan(self._resources, scope, receive, send)
-        else:
-            await send({"type": "websocket.close"})  # before `websocket.accept`, so the client sees a 403
-
-    @asynccontextmanager
-    async def _resources(self) -> AsyncGenerator[None]:
-        yield
-
-
-def create_app(settings: Settings | None = None) -> Application:
-    """The application for these settings, or for those of the environment; raises `SettingsError`."""
-    return Application(settings or Settings.load({}, os.environ))
-
+from app.application import create_app
 
 app = create_app()
+
+__all__ = ["app", "create_app"]

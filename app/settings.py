@@ -7,6 +7,7 @@ Nothing here touches the disk but the reading of that one file.
 # ruff: noqa: RUF009 - setting() and derived() are dataclasses.field() with two words more
 
 import json
+import logging
 import os
 import re
 import tomllib
@@ -32,6 +33,8 @@ from app.kinds import (
     whole,
 )
 
+logger = logging.getLogger("app")
+
 PREFIX = "APP_"
 CONFIG = "APP_CONFIG"
 """Names the TOML file, as `--config` does; it is a way to settings and not one of them."""
@@ -48,13 +51,13 @@ _DERIVED: Any = object()
 
 def setting(default: T, kind: Kind[T], text: str) -> T:
     """One setting: its default, how it is written, its line of help."""
-    return field(default=default, metadata={"kind": kind, "help": text})
+    return field(default=default, metadata={"kind": kind, "help": text, "default": kind.show(default)})
 
 
-def derived(derive: "Callable[[Settings], T]", kind: Kind[T], text: str) -> T:
-    """A setting whose default comes from those above it."""
+def derived(derive: "Callable[[Settings], T]", shown: str, kind: Kind[T], text: str) -> T:
+    """A setting whose default comes from those above it, and is `shown` so in the help."""
     default: T = _DERIVED
-    return field(default=default, metadata={"kind": kind, "help": text, "derive": derive})
+    return field(default=default, metadata={"kind": kind, "help": text, "default": shown, "derive": derive})
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,15 +69,11 @@ class Settings:
 
     data_dir: Path = setting(Path("data"), PATH, "the directory that is served")
     database_url: str = derived(
-        lambda s: f"sqlite:///{s.data_dir / 'app.db'}",
-        DATABASE_URL,
-        "where the users are: app.db in the data directory",
+        lambda s: f"sqlite:///{s.data_dir / 'app.db'}", "sqlite:///DATA_DIR/app.db", DATABASE_URL, "where the users are"
     )
-    temp_dir: Path | None = setting(None, MAYBE_PATH, "where temporary files are made: the system's place")
+    temp_dir: Path | None = setting(None, MAYBE_PATH, "where temporary files are made, if not in the system's place")
     state_dir: Path = derived(
-        lambda s: s.data_dir / ".state",
-        PATH,
-        "what is kept between runs, if it can be written: .state in the data directory",
+        lambda s: s.data_dir / ".state", "DATA_DIR/.state", PATH, "what is kept between runs, where it can be written"
     )
     chunk_size: int = setting(256 << 10, size(4 << 10, 1 << 20), "bytes of a file in one read and one send")
     accel_prefix: str = setting("", URL_PREFIX, "let nginx send stored files: X-Accel-Redirect below this path")
@@ -100,12 +99,30 @@ class Settings:
                 object.__setattr__(self, each.name, each.metadata["derive"](self))
 
     @classmethod
-    def load(cls, flags: Mapping[str, object], environ: Mapping[str, str], config: Path | None = None) -> Self:
-        """Settings from flags (by field name, absent when not given), environment and TOML file.
+    def load(
+        cls,
+        flags: Mapping[str, object] | None = None,
+        environ: Mapping[str, str] | None = None,
+        config: Path | None = None,
+    ) -> Self:
+        """Settings from flags (by field name, absent when not given), the environment and a TOML file.
 
-        Raises `SettingsError`.
+        Without `environ` this process's is read. Raises `SettingsError`.
         """
-        return cls.of(gather(flags, environ, config))
+        return cls.of(gather(flags or {}, os.environ if environ is None else environ, config))
+
+    @classmethod
+    def embedded(cls) -> Self:
+        """Settings from this process's environment, for an application that others import.
+
+        Their APP_ variables are none of our business: what is no setting is logged and passed over.
+        """
+        environ = dict(os.environ)
+        known = {CONFIG, *(entry.variable for entry in TABLE)}
+        for name in sorted(name for name in environ if name.startswith(PREFIX) and name not in known):
+            logger.warning("%s: no such setting; the nearest is %s", name, nearest(name, known))
+            del environ[name]
+        return cls.load({}, environ)
 
     @classmethod
     def of(cls, gathered: "Mapping[str, Given]") -> Self:
@@ -126,7 +143,7 @@ class Entry:
     kind: Kind[Any]
     help: str
     default: str
-    """As a user would write it; empty where there is none or it depends on others."""
+    """As a user would write it; empty where nothing is chosen."""
 
     @property
     def flag(self) -> str:
@@ -138,12 +155,7 @@ class Entry:
 
 
 TABLE: tuple[Entry, ...] = tuple(
-    Entry(
-        each.name,
-        each.metadata["kind"],
-        each.metadata["help"],
-        "" if each.default is _DERIVED else each.metadata["kind"].show(each.default),
-    )
+    Entry(each.name, each.metadata["kind"], each.metadata["help"], each.metadata["default"])
     for each in fields(Settings)
 )
 """Every setting, in the order of `Settings`."""

@@ -24,13 +24,17 @@ def descriptors() -> set[str]:
     return found
 
 
+def assert_none_left(before: set[str]) -> None:
+    """Fails unless what is open now was open before; gives a worker thread that is just ending time to let go."""
+    deadline = time.monotonic() + 2
+    while left := descriptors() - before:
+        gc.collect()
+        assert time.monotonic() < deadline, f"left open: {sorted(left)}"
+
+
 @pytest.fixture
 def no_descriptor_left() -> Generator[None]:
     """Fails the test if it leaves a file open."""
     before = descriptors()
     yield
-    deadline = time.monotonic() + 5
-    # A worker thread that is just ending still holds its last arguments, and nothing tells when it is gone.
-    while left := descriptors() - before:
-        gc.collect()
-        assert time.monotonic() < deadline, f"left open: {sorted(left)}"
+    assert_none_left(before)

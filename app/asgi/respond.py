@@ -129,9 +129,10 @@ async def _slice_events(piece: FileSlice, zero_copy: bool, block: int) -> AsyncG
     file, offset, stop = piece.file, piece.offset, piece.offset + piece.count
     if zero_copy and piece.count > COPY_LIMIT:
         # sendfile(2) hands out page references: an edit in place would reach the client in a complete
-        # answer, so the last bytes wait until the file was seen unchanged.
+        # answer, so the last bytes wait until the file was seen unchanged, and our server until the
+        # client's side has what was sent (`settle`, which other servers do not know).
         count = piece.count - TAIL
-        yield {"type": ZERO_COPY, "file": file, "offset": offset, "count": count, "more_body": True}
+        yield {"type": ZERO_COPY, "file": file, "offset": offset, "count": count, "more_body": True, "settle": True}
         offset += count
     while offset < stop:
         count = min(block, stop - offset)

@@ -3,6 +3,6 @@
 Standard library only, and nothing of the service is needed to make it.
 """
 
-from app.demo.tree import DemoError, is_demo, urls, write_demo
+from app.demo.tree import DemoError, commands, is_demo, write_demo
 
-__all__ = ["DemoError", "is_demo", "urls", "write_demo"]
+__all__ = ["DemoError", "commands", "is_demo", "write_demo"]

@@ -64,7 +64,7 @@ def write_demo(directory: Path, users: int = 1000) -> None:
     Raises `DemoError`; then `directory` is as it was.
     """
     if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
-        raise DemoError(f"{directory} is there already and not empty; nothing was written")
+        raise DemoError(f"{str(directory)!r} is there already and not empty; nothing was written")
     try:
         directory.parent.mkdir(parents=True, exist_ok=True)
         made = Path(tempfile.mkdtemp(prefix=f".{directory.name}-", dir=directory.parent))
@@ -74,7 +74,7 @@ def write_demo(directory: Path, users: int = 1000) -> None:
         finally:
             shutil.rmtree(made, ignore_errors=True)
     except OSError as error:
-        raise DemoError(f"{directory} cannot be made: {error.strerror}") from error
+        raise DemoError(f"{str(directory)!r} cannot be made: {error.strerror}") from error
 
 
 def is_demo(directory: Path) -> bool:
@@ -82,25 +82,29 @@ def is_demo(directory: Path) -> bool:
     return (directory / MARK).is_file()
 
 
-def urls(base: str) -> Iterator[str]:
-    """What to try first in the sample tree, below `base` (such as `http://127.0.0.1:8000`)."""
-    for path in (
-        "/download/report.pdf",
-        "/download/meeting notes.txt",
-        "/download/данные.csv",
-        "/download/large/sample-8M.bin",
-        "/download/async/notes.txt",
-        "/download/bundle/holiday",
-        "/file/photo.jpg",
-        "/preview/page.html",
-        "/video/sample.mp4",
-        "/reports/2024-q4",
-        "/reports/generate/7",
-        "/export/users",
-        "/export/data",
-        "/healthz",
-    ):
-        yield base + quote(path)
+COMMANDS = (
+    ("-OJ", "/download/report.pdf"),
+    ("-OJ", "/download/meeting notes.txt"),
+    ("-OJ", "/download/данные.csv"),
+    ("-OJ", "/download/large/sample-8M.bin"),
+    ("-OJ", "/download/async/notes.txt"),
+    ("-OJ", "/download/bundle/holiday"),
+    ("-I", "/file/photo.jpg"),
+    ("-I", "/preview/report.pdf"),
+    ("-r 0-1023 -o start.mp4", "/video/sample.mp4"),
+    ("-OJ", "/reports/2024-q4"),
+    ("-OJ", "/reports/generate/7"),
+    ("-OJ", "/export/users"),
+    ("-OJ", "/export/data"),
+    ("", "/healthz"),
+)
+"""What to try first: options of curl, and a path."""
+
+
+def commands(curl: str, base: str) -> Iterator[str]:
+    """`COMMANDS` as lines for a shell, for a service that shows the sample tree at the URL `base`."""
+    for options, path in COMMANDS:
+        yield " ".join(filter(None, (curl, options, base + quote(path))))
 
 
 def _fill(root: Path, count: int) -> None:

@@ -2,15 +2,16 @@
 
 import time
 from dataclasses import dataclass
+from urllib.parse import quote
 
 from app.asgi.request import EXACT_DATE, Request
-from app.asgi.respond import respond
+from app.asgi.respond import respond, send_whole
 from app.asgi.types import Receive, Scope, Send
 from app.bodies.stored_file import StoredFile
 from app.http import validators
 from app.http.digest import repr_digest, wants_sha256
-from app.http.message import Header, Representation
-from app.http.plan import plan
+from app.http.message import Header, Plan, Representation
+from app.http.plan import is_plain, plan
 from app.storage.digests import Digests
 from app.storage.openfile import OpenFile
 
@@ -19,34 +20,61 @@ DATE_LAG = 2
 
 
 @dataclass(frozen=True, slots=True)
+class Shown:
+    """A file, and how one URL shows it. `path` is its name beneath the data directory, if nginx may have it."""
+
+    file: OpenFile
+    content_type: bytes
+    fields: tuple[Header, ...]
+    path: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Delivery:
-    """What all file URLs have in common; `block` in bytes, `portable` as of `validators.etag`."""
+    """What all URLs of files have in common.
+
+    `block` is in bytes, `portable` as of `validators.etag`. With `accel_prefix`, as `/_files/`, nginx
+    sends what is asked for as a whole.
+    """
 
     digests: Digests
     block: int
     portable: bool = False
+    accel_prefix: str = ""
 
-    async def send(
-        self,
-        file: OpenFile,
-        content_type: bytes,
-        fields: tuple[Header, ...],
-        request: Request,
-        exchange: tuple[Scope, Receive, Send],
-    ) -> None:
-        """Answer the request with this file; raises `HTTPError` for 400, 412 and 416, and as `respond`."""
+    async def send(self, shown: Shown, request: Request, scope: Scope, receive: Receive, send: Send) -> Plan | None:
+        """Answer with this file and return the plan, or None where nginx sends it.
+
+        Raises `HTTPError` 400, 412 and 416, and as `respond`.
+        """
+        file, fields = shown.file, shown.fields
         now = int(time.time())
         if wants_sha256(request.headers):
             fields = (*fields, repr_digest(await self.digests.sha256(file)))
         representation = Representation(
             file.size,
-            content_type,
+            shown.content_type,
             validators.etag(file.stat, portable=self.portable),
             last_modified(file, now, EXACT_DATE in request.extensions),
             fields,
         )
         decided = plan(request.method, request.headers, representation, now=now)
-        await respond(decided, StoredFile(file), *exchange, block=self.block)
+        if self.accel_prefix and shown.path and decided.segments and is_plain(request.headers):
+            await send_whole(200, _offload(decided.headers, self.accel_prefix + shown.path), b"", send)
+            return None
+        await respond(decided, StoredFile(file), scope, receive, send, block=self.block)
+        return decided
+
+
+def _offload(headers: list[Header], path: str) -> list[Header]:
+    """The same head for nginx, which puts the content behind it.
+
+    Only for requests that leave nothing to decide: ranges and preconditions are ours, so that a
+    download may be resumed in another mode than it began in.
+    """
+    kept = [line for line in headers if line[0] != b"content-length"]
+    # nginx decodes the path once, so a `%` or `?` in a name must not be one to it.
+    return [*kept, (b"content-length", b"0"), (b"x-accel-redirect", quote(path).encode())]
 
 
 def last_modified(file: OpenFile, now: int, date_is_exact: bool) -> int | None:

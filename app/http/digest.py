@@ -35,7 +35,6 @@ def repr_digest(sha256: bytes) -> Header:
 def _preferences(value: bytes) -> dict[bytes, int]:
     """Weights by algorithm; empty if the field does not parse."""
     weights: dict[bytes, int] = {}
-    value = value.strip(b" ")
     position = 0
     while match := _MEMBER.match(value, position):
         weight = match["value"]

@@ -16,11 +16,13 @@ class HTTPError(Exception):
     def __init__(self, status: int, detail: Any = None, headers: tuple[Header, ...] = ()) -> None:
         super().__init__(status, detail)
         self.status = status
-        self.detail = HTTPStatus(status).phrase if detail is None else detail
+        self.detail: Any = HTTPStatus(status).phrase if detail is None else detail
         self.headers = headers
 
     def body(self) -> bytes:
-        """The content: compact JSON in UTF-8."""
+        """The content: compact JSON in UTF-8; a 304 or 204 has none (RFC 9110 §6.4.1)."""
+        if self.status in (204, 304):
+            return b""
         return json.dumps({"detail": self.detail}, ensure_ascii=False, separators=(",", ":")).encode(
             "utf-8", "backslashreplace"
         )
@@ -44,7 +46,7 @@ class RangeNotSatisfiable(HTTPError):
     """No range asked for lies inside the representation of `size` bytes (RFC 9110 §15.5.17)."""
 
     def __init__(self, size: int) -> None:
-        super().__init__(416, headers=((b"content-range", b"bytes */%d" % size),))
+        super().__init__(416, "Range Not Satisfiable", ((b"content-range", b"bytes */%d" % size),))
         self.size = size
 
 

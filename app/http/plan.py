@@ -12,6 +12,7 @@ from app.http.validators import http_date
 _DECISIVE = frozenset(
     {b"if-match", b"if-unmodified-since", b"if-none-match", b"if-modified-since", b"if-range", b"range"}
 )
+_OUT_OF_THE_ORDINARY = _DECISIVE | {b"want-repr-digest"}
 _ACCEPT_RANGES = (b"accept-ranges", b"bytes")
 
 # Of `Representation.fields`, those that describe the content itself. Who has the content has them.
@@ -47,14 +48,18 @@ def plan(
     return _whole(method, representation, last_modified, ranges)
 
 
+def is_plain(headers: Headers) -> bool:
+    """Whether the request leaves nothing to decide: no precondition, no range, no digest wanted."""
+    return _OUT_OF_THE_ORDINARY.isdisjoint([name for name, _ in headers])
+
+
 def _asked(headers: Headers) -> dict[bytes, bytes]:
     """The fields that decide anything, several lines of one name combined (RFC 9110 §5.2)."""
-    asked: dict[bytes, bytes] = {}
+    lines: dict[bytes, list[bytes]] = {}
     for name, value in headers:
         if name in _DECISIVE:
-            value = value.strip(OWS)
-            asked[name] = asked[name] + b", " + value if name in asked else value
-    return asked
+            lines.setdefault(name, []).append(value.strip(OWS))
+    return {name: b", ".join(values) for name, values in lines.items()}
 
 
 def _is_wanted(asked: dict[bytes, bytes], etag: bytes | None, last_modified: int | None, now: int) -> bool:

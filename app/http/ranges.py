@@ -88,7 +88,7 @@ def resolve(specs: Sequence[RangeSpec], size: int) -> tuple[ByteRange, ...]:
     if size == 0 and any(isinstance(spec, SuffixRange) and spec.length for spec in specs):
         # Satisfiable (RFC 9110 §14.1.2), but Content-Range has no words for no bytes. §14.2: MAY ignore.
         return ()
-    kept = [part for spec in specs if (part := _clip(spec, size))]
+    kept = [part for spec in specs if (part := _clip(spec, size)) is not None]
     if not kept:
         raise RangeNotSatisfiable(size)
     return tuple(_join(kept)) if len(kept) > 1 else tuple(kept)

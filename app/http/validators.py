@@ -24,7 +24,8 @@ def etag(stat: Stat, portable: bool = False) -> bytes:
     """The strong entity tag of a file's content, with its quotes.
 
     Inode and ctime change it also where size and mtime stay (a replacement by rename, an edit with the mtime put
-    back). `portable` leaves these two out, for replicas that hold copies of one tree.
+    back). `portable` leaves these two out, for replicas that hold copies of one tree. Linux before 6.13 stamps times
+    by its tick, so there two writes of equal length within a few milliseconds can share a tag.
     """
     if portable:
         return b'"%x-%x"' % (stat.st_size, stat.st_mtime_ns)
@@ -111,7 +112,8 @@ def parse_http_date(value: bytes, now: int) -> int | None:
 
 
 def _full_year(two_digits: int, clock: tuple[int, int, int, int, int], now: int) -> int:
-    """RFC 9110 §5.6.7: what seems more than 50 years in the future is the last year in the past that ends alike."""
+    """The latest year with these digits that is not more than 50 years in the future (RFC 9110 §5.6.7)."""
     today = time.gmtime(now)
-    year = today.tm_year // 100 * 100 + two_digits
-    return year - 100 if (year, *clock) > (today.tm_year + 50, *today[1:6]) else year
+    latest = (today.tm_year + 50, *today[1:6])
+    year = latest[0] // 100 * 100 + two_digits
+    return year - 100 if (year, *clock) > latest else year

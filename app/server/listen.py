@@ -75,7 +75,7 @@ def _unix(path: Path) -> Iterator[socket.socket]:
             mine = path.lstat().st_ino
         except OSError as error:
             reason = os.strerror(error.errno) if error.errno else error  # a path too long has no number
-            raise StartError(f"cannot listen on the Unix socket {path}: {reason}") from None
+            raise StartError(f"cannot listen on the Unix socket {str(path)!r}: {reason}") from None
         try:
             yield sock
         finally:
@@ -87,10 +87,10 @@ def _remove_stale(path: Path) -> None:
     """Take away the socket of a server that is gone; leave a living one and anything else alone."""
     try:
         if not stat.S_ISSOCK(path.lstat().st_mode):
-            raise StartError(f"cannot listen on the Unix socket {path}: there is something else")
+            raise StartError(f"cannot listen on the Unix socket {str(path)!r}: there is something else")
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
             probe.connect(os.fspath(path))
-        raise StartError(f"the Unix socket {path} is in use")
+        raise StartError(f"the Unix socket {str(path)!r} is in use")
     except ConnectionRefusedError:
         path.unlink()
     except OSError:

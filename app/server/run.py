@@ -3,29 +3,28 @@
 import math
 import signal
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from importlib.util import find_spec
 from types import FrameType
 
 import uvicorn
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 
-from app.asgi.types import ASGIApp
 from app.server import listen
+from app.server.limits import Limits
 from app.settings import Settings
+
+ASGIApp = Callable[..., Awaitable[None]]
 
 Announce = Callable[[str], None]
 """Called once with the URL, as soon as connections are served."""
 
-PROTOCOL = "app.server.protocol"
-
 
 def application(settings: Settings) -> ASGIApp:
     """The service; imported here so that a port in use is told at once."""
-    from app.main import create_app
+    from app.application import create_app
 
     return create_app(settings)
 
@@ -39,7 +38,7 @@ def run(
     """
     try:
         with _sigterm_interrupts(), listen.listening(settings) as sock:
-            config = configure(settings, partial(create, settings))
+            config = Config(settings, partial(create, settings))
             ready = partial(announce or _announcer(settings), listen.url(sock))
             serve = _serve_in_workers if settings.workers > 1 else _serve_here
             return serve(config, sock, ready)
@@ -47,27 +46,33 @@ def run(
         return 0  # uvicorn, if it ran, has shut down and passed the signal on
 
 
-def configure(settings: Settings, factory: Callable[[], ASGIApp]) -> uvicorn.Config:
-    """uvicorn's configuration; whole in itself, so that a worker process needs nothing besides."""
-    ours = find_spec(PROTOCOL) is not None
-    return uvicorn.Config(
-        factory,
-        factory=True,
-        interface="asgi3",
-        http=f"{PROTOCOL}:AutoProtocol" if ours else "auto",
-        ws="none",
-        lifespan="on",
-        date_header=not ours,
-        server_header=not ours,
-        workers=settings.workers,
-        backlog=listen.BACKLOG,
-        root_path=settings.root_path,
-        proxy_headers=bool(settings.forwarded_allow_ips),
-        forwarded_allow_ips=settings.forwarded_allow_ips,
-        log_level=settings.log_level,
-        access_log=settings.access_log,
-        timeout_graceful_shutdown=math.ceil(settings.graceful_timeout),
-    )
+class Config(uvicorn.Config):
+    """uvicorn's configuration from ours; whole in itself, so that a worker process needs nothing besides."""
+
+    def __init__(self, settings: Settings, factory: Callable[[], ASGIApp]) -> None:
+        super().__init__(
+            factory,
+            factory=True,
+            interface="asgi3",
+            http="app.server.protocol:AutoZeroCopy",
+            ws="none",
+            lifespan="on",
+            server_header=False,
+            workers=settings.workers,
+            backlog=listen.BACKLOG,
+            root_path=settings.root_path,
+            proxy_headers=bool(settings.forwarded_allow_ips),
+            forwarded_allow_ips=settings.forwarded_allow_ips,
+            log_level=settings.log_level,
+            access_log=settings.access_log,
+            timeout_graceful_shutdown=math.ceil(settings.graceful_timeout),
+        )
+        self.limits = Limits(stall_seconds=settings.stall_timeout)
+
+    def load(self) -> None:
+        """uvicorn's, and then the limits are laid upon the protocol class, which is made without arguments of ours."""
+        super().load()
+        self.http_protocol_class = type("Protocol", (self.http_protocol_class,), {"limits": self.limits})
 
 
 def _announcer(settings: Settings) -> Announce:

@@ -10,7 +10,7 @@ import pytest
 
 from app.asgi.errors import BrokenTransfer, Disconnected
 from app.asgi.guard import Guard
-from app.asgi.types import ASGIApp, Receive, Scope, Send
+from app.asgi.types import ASGIApp, Message, Receive, Scope, Send
 from app.http.errors import HTTPError, RangeNotSatisfiable
 from app.storage.errors import Exhausted, FileChanged, NotFound, OutsideRoot, Unavailable
 from tests.support.asgi import Recorder, exchange, http_scope
@@ -20,7 +20,10 @@ def raising(error: Exception, *, after: int = 0) -> ASGIApp:
     """An application that raises when it has sent `after` events."""
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        events = [{"type": "http.response.start", "status": 200, "headers": []}, {"type": "http.response.body"}]
+        events: list[Message] = [
+            {"type": "http.response.start", "status": 200, "headers": []},
+            {"type": "http.response.body"},
+        ]
         for event in events[:after]:
             await send(event)
         raise error
@@ -44,7 +47,7 @@ CASES = [
     Case("detail-defaults-to-the-phrase", HTTPError(404), 404, "Not Found"),
     Case("detail-is-any-json", HTTPError(422, [{"loc": ["query"]}]), 422, [{"loc": ["query"]}]),
     Case("detail-of-any-script", HTTPError(400, "né"), 400, "né"),
-    Case("range", RangeNotSatisfiable(7), 416, "Requested Range Not Satisfiable", ((b"content-range", b"bytes */7"),)),
+    Case("range", RangeNotSatisfiable(7), 416, "Range Not Satisfiable", ((b"content-range", b"bytes */7"),)),
     Case("not-found", NotFound(), 404, "Not Found"),
     Case("outside-root", OutsideRoot(), 400, "Invalid file path"),
     Case("exhausted", Exhausted(), 503, "Service Unavailable", RETRY),

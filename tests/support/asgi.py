@@ -17,9 +17,12 @@ def http_scope(
     extensions: Iterable[str] = (),
     spec_version: str = "2.4",
     root_path: str = "",
+    literal: bool = False,
 ) -> Scope:
-    """A scope as uvicorn makes it; `target` is the decoded path with the query behind `?`."""
-    path, _, query = target.partition("?")
+    """A scope as uvicorn makes it; `target` is the decoded path and, unless `literal`, the query behind `?`."""
+    path, query = target, ""
+    if not literal:
+        path, _, query = target.partition("?")
     return {
         "type": "http",
         "asgi": {"version": "3.0", "spec_version": spec_version},

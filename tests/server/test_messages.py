@@ -1,0 +1,334 @@
+"""RFC 9112 on the wire: which requests are answered, how messages are framed, when connections end."""
+
+import socket
+from dataclasses import dataclass
+
+import pytest
+
+from app.asgi.types import Receive, Scope, Send
+from app.server.limits import Limits
+from tests.server.serving import Served, Setup
+
+
+async def echo(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answers with what it was asked: method, path, query and content."""
+    content = b""
+    more = True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return
+        content += message["body"]
+        more = message["more_body"]
+    text = b" ".join([scope["method"].encode(), scope["path"].encode(), scope["query_string"], content])
+    headers = [(b"content-length", b"%d" % len(text)), (b"x-host", dict(scope["headers"]).get(b"host", b""))]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": text})
+
+
+async def unsized(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answers in two parts, without a length."""
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"one ", "more_body": True})
+    await send({"type": "http.response.body", "body": b"two"})
+
+
+class Eager:
+    """The same application with and without the mark."""
+
+    eager = True
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await echo(scope, receive, send)
+
+
+@dataclass(frozen=True)
+class Case:
+    id: str
+    request: bytes
+    status: int
+    or_status: int = 0  # what the other parser's own refusal says
+
+
+TE = b"Transfer-Encoding: chunked\r\n"
+POST = b"POST / HTTP/1.1\r\nHost: a\r\n"
+
+REFUSED = [
+    Case("host-missing", b"GET / HTTP/1.1\r\n\r\n", 400),
+    Case("host-twice", b"GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n", 400),
+    Case("host-twice-different", b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 400),
+    Case("host-with-path", b"GET / HTTP/1.1\r\nHost: a/b\r\n\r\n", 400),
+    Case("host-with-user", b"GET / HTTP/1.1\r\nHost: u@a\r\n\r\n", 400),
+    Case("host-with-space", b"GET / HTTP/1.1\r\nHost: a b\r\n\r\n", 400),
+    Case("host-list", b"GET / HTTP/1.1\r\nHost: a, b\r\n\r\n", 400),
+    Case("host-port-not-digits", b"GET / HTTP/1.1\r\nHost: a:8x\r\n\r\n", 400),
+    Case("host-malformed-in-http-1.0", b"GET / HTTP/1.0\r\nHost: a b\r\n\r\n", 400),
+    Case(
+        "length-and-chunked",
+        POST + b"Content-Length: 3\r\n" + TE + b"\r\n",
+        400,
+    ),
+    Case(
+        "chunked-and-length",
+        POST + TE + b"Content-Length: 3\r\n\r\n",
+        400,
+    ),
+    Case("lengths-differ", b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabcd", 400),
+    Case("length-with-plus", b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: +3\r\n\r\nabc", 400),
+    Case("length-negative", b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: -3\r\n\r\nabc", 400),
+    Case("chunked-in-http-1.0", b"POST / HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400),
+    Case("chunked-twice", POST + b"Transfer-Encoding: chunked, chunked\r\n\r\n0\r\n\r\n", 400, 501),
+    Case("space-before-colon", b"GET / HTTP/1.1\r\nHost : a\r\n\r\n", 400),
+    Case("space-before-name", b"GET / HTTP/1.1\r\n Host: a\r\n\r\n", 400),
+    Case("folded-line", b"GET / HTTP/1.1\r\nHost: a\r\nX: b\r\n c\r\n\r\n", 400),
+    Case("folded-line-tab", b"GET / HTTP/1.1\r\nHost: a\r\nX: b\r\n\tc\r\n\r\n", 400),
+    Case("bare-lf-after-request-line", b"GET / HTTP/1.1\nHost: a\r\n\r\n", 400),
+    Case("bare-lf-after-field", b"GET / HTTP/1.1\r\nHost: a\nX: b\r\n\r\n", 400),
+    Case("bare-lf-at-the-end", b"GET / HTTP/1.1\r\nHost: a\r\n\n", 400),
+    Case("bare-lf-only", b"GET / HTTP/1.1\nHost: a\n\n", 400),
+    Case("bare-cr-in-value", b"GET / HTTP/1.1\r\nHost: a\r\nX: b\rc\r\n\r\n", 400),
+    Case("nul-in-value", b"GET / HTTP/1.1\r\nHost: a\r\nX: b\0c\r\n\r\n", 400),
+    Case("nul-in-target", b"GET /\0 HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+    Case("space-in-target", b"GET /a b HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+    Case("8-bit-in-target", b"GET /\xc3\xa4 HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+    Case("fragment-in-target", b"GET /a#b HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+    Case("relative-target", b"GET a HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+    Case("asterisk-without-options", b"GET * HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+    Case("connect", b"CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\n", 400),
+    Case("field-name-empty", b"GET / HTTP/1.1\r\nHost: a\r\n: b\r\n\r\n", 400),
+    Case("field-name-no-token", b"GET / HTTP/1.1\r\nHost: a\r\nX(y: b\r\n\r\n", 400),
+    Case("field-without-colon", b"GET / HTTP/1.1\r\nHost: a\r\nX\r\n\r\n", 400),
+    Case("no-version", b"GET /\r\n\r\n", 400),
+    Case("tls-hello", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", 400),
+    Case("http-2-in-the-request-line", b"GET / HTTP/2.0\r\nHost: a\r\n\r\n", 505),
+]
+
+
+@pytest.mark.parametrize("case", REFUSED, ids=lambda case: case.id)
+def test_an_ambiguous_request_is_refused_and_the_connection_closed(setup: Setup, case: Case) -> None:
+    with Served(setup, echo) as served:
+        answer = served.exchange(case.request + b"GET /second HTTP/1.1\r\nHost: a\r\n\r\n")
+    allowed = (
+        {case.status, 400} if case.status == 505 else {case.status, 501} if "chunked" in case.id else {case.status}
+    )
+    assert int(answer.split(b" ")[1]) in allowed
+    assert answer.count(b"HTTP/1.1 ") == 1
+    assert b"connection: close\r\n" in answer
+    assert not served.finished
+
+
+ACCEPTED = [
+    Case("host-empty", b"GET / HTTP/1.1\r\nHost:\r\n\r\n", 200),
+    Case("host-ipv6", b"GET / HTTP/1.1\r\nHost: [::1]:80\r\n\r\n", 200),
+    Case("no-host-in-http-1.0", b"GET / HTTP/1.0\r\n\r\n", 200),
+    Case("empty-lines-first", b"\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", 200),
+    Case("spaces-around-value", b"GET / HTTP/1.1\r\nHost: \t a \t \r\n\r\n", 200),
+    Case("options-asterisk", b"OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n", 200),
+    Case("unknown-upgrade", b"GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\n", 200),
+    Case(
+        "chunked-with-trailer",
+        POST + TE + b"\r\n3\r\nabc\r\n0\r\nX: y\r\n\r\n",
+        200,
+    ),
+]
+
+
+@pytest.mark.parametrize("case", ACCEPTED, ids=lambda case: case.id)
+@pytest.mark.parametrize("pace", ["whole", "byte by byte"])
+def test_a_valid_request_is_answered_and_the_connection_stays_in_step(setup: Setup, case: Case, pace: str) -> None:
+    last = b"GET /last HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+    with Served(setup, echo) as served, served.connect() as client:
+        client.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for part in [case.request] if pace == "whole" else [bytes([byte]) for byte in case.request]:
+            client.send(part)
+        assert client.response().status == case.status
+        if b"HTTP/1.0" not in case.request:
+            client.send(last)
+            assert client.response().content == b"GET /last  "
+        assert client.rest() == b""
+
+
+def test_a_target_in_absolute_form_names_the_host(setup: Setup) -> None:
+    with Served(setup, echo) as served, served.connect() as client:
+        client.send(b"GET http://other.example:81/a%20b?c=d HTTP/1.1\r\nHost: test\r\n\r\n")
+        response = client.response()
+    assert response.content == b"GET /a b c=d "
+    assert response["x-host"] == "other.example:81"
+
+
+def test_pipelined_requests_are_answered_in_order(setup: Setup) -> None:
+    count = 600
+    burst = b"".join(b"GET /%d HTTP/1.1\r\nHost: a\r\n\r\n" % number for number in range(count))
+    with Served(setup, echo) as served, served.connect() as client:
+        client.send(burst)
+        for number in range(count):
+            assert client.response().content == b"GET /%d  " % number
+
+
+def test_pipelined_requests_to_an_eager_application_are_answered_in_order(setup: Setup) -> None:
+    count = 600
+    burst = b"".join(b"GET /%d HTTP/1.1\r\nHost: a\r\n\r\n" % number for number in range(count))
+    with Served(setup, Eager()) as served, served.connect() as client:
+        client.send(burst)
+        for number in range(count):
+            assert client.response().content == b"GET /%d  " % number
+
+
+def test_a_bad_request_behind_good_ones_is_refused_in_its_turn(setup: Setup) -> None:
+    with Served(setup, echo) as served:
+        answer = served.exchange(b"GET /1 HTTP/1.1\r\nHost: a\r\n\r\n" * 2 + b"GET /3 HTTP/1.1\r\n\r\n")
+    assert [part[:3] for part in answer.split(b"HTTP/1.1 ")[1:]] == [b"200", b"200", b"400"]
+
+
+def test_content_arrives_whole_in_either_framing(setup: Setup) -> None:
+    content = bytes(range(256)) * 1200
+    with Served(setup, echo) as served, served.connect() as client:
+        client.send(b"POST /sized HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % len(content) + content)
+        assert client.response().content == b"POST /sized  " + content
+        chunked = b"".join(b"%x\r\n%b\r\n" % (1000, content[at : at + 1000]) for at in range(0, 307000, 1000))
+        client.send(b"POST /chunked HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n" + chunked + b"0\r\n\r\n")
+        assert client.response().content == b"POST /chunked  " + content[:307000]
+
+
+def test_content_that_breaks_its_framing_ends_the_connection_without_a_second_answer(setup: Setup) -> None:
+    with Served(setup, echo) as served:
+        request = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabcXX0\r\n\r\n"
+        answer = served.exchange(request)
+    assert answer.count(b"HTTP/1.1") <= 1
+    assert b"HTTP/1.1 200" not in answer
+
+
+def test_continue_is_sent_when_the_application_reads(setup: Setup) -> None:
+    with Served(setup, echo) as served, served.connect() as client:
+        client.send(b"POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n")
+        assert client.response().status == 100
+        client.send(b"abc")
+        assert client.response().content == b"POST /  abc"
+
+
+def test_continue_is_not_sent_when_the_application_does_not_read(setup: Setup) -> None:
+    with Served(setup, unsized) as served, served.connect() as client:
+        client.send(b"POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n")
+        assert client.response().status == 200
+
+
+def test_unread_content_does_not_get_the_connection_out_of_step(setup: Setup) -> None:
+    with Served(setup, unsized) as served, served.connect() as client:
+        client.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 70000\r\n\r\n")
+        assert client.response().content == b"one two"
+        client.send(b"GET " * 17500 + b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert client.response().content == b"one two"
+
+
+# -- versions
+
+
+def test_an_http_1_0_client_gets_no_chunks(setup: Setup) -> None:
+    with Served(setup, unsized) as served:
+        answer = served.exchange(b"GET / HTTP/1.0\r\n\r\n")
+    head, _, content = answer.partition(b"\r\n\r\n")
+    assert b"transfer-encoding" not in head
+    assert b"connection: close" in head
+    assert content == b"one two"
+
+
+def test_an_http_1_0_client_may_ask_to_persist_when_the_length_is_known(setup: Setup) -> None:
+    with Served(setup, echo) as served, served.connect() as client:
+        for _ in range(2):
+            client.send(b"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
+            assert client.response()["connection"] == "keep-alive"
+    with Served(setup, unsized) as served:
+        answer = served.exchange(b"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
+        assert answer.endswith(b"\r\n\r\none two")
+
+
+def test_an_http_1_1_client_gets_chunks(setup: Setup) -> None:
+    with Served(setup, unsized) as served:
+        response = served.get()
+    assert response["transfer-encoding"] == "chunked"
+    assert response.content == b"one two"
+
+
+# -- ends of connections
+
+
+def test_close_is_obeyed_and_echoed(setup: Setup) -> None:
+    with Served(setup, echo) as served, served.connect() as client:
+        client.request("/", "Connection: close")
+        assert client.response()["connection"] == "close"
+        assert client.rest() == b""
+
+
+@pytest.mark.parametrize("more", [b"GET /2 HTTP/1.1\r\n\r\n", b"GET /2 HTTP/1.1\r\nHost: a\r\n\r\n"])
+def test_what_follows_a_last_request_is_ignored(setup: Setup, more: bytes) -> None:
+    with Served(setup, echo) as served:
+        answer = served.exchange(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n" + more)
+    assert answer.count(b"HTTP/1.1") == 1
+
+
+def test_a_client_that_has_sent_everything_still_gets_its_answers(setup: Setup) -> None:
+    with Served(setup, unsized) as served:
+        answer = served.exchange(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n" * 3, half_close=True)
+    assert answer.count(b"HTTP/1.1 200 OK") == 3
+    assert answer.endswith(b"0\r\n\r\n")
+
+
+def test_an_idle_connection_is_closed_after_the_keep_alive_time(setup: Setup) -> None:
+    with Served(setup, echo, timeout_keep_alive=1) as served, served.connect() as client:
+        client.sock.settimeout(4)
+        client.request()
+        assert client.response().status == 200
+        assert client.rest() == b""
+
+
+def test_no_connection_is_answered_beyond_the_limit(setup: Setup) -> None:
+    with Served(setup, echo, limit_concurrency=1) as served:
+        assert served.get().status == 503
+
+
+# -- limits of a head
+
+
+@pytest.mark.parametrize("shape", ["one line", "many lines", "target", "never ends"])
+def test_a_head_beyond_64_kib_is_refused(setup: Setup, shape: str) -> None:
+    filler = {
+        "one line": b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"x" * 70000 + b"\r\n\r\n",
+        "many lines": b"GET / HTTP/1.1\r\nHost: a\r\n" + b"X: y\r\n" * 12000 + b"\r\n",
+        "target": b"GET /" + b"x" * 70000 + b" HTTP/1.1\r\nHost: a\r\n\r\n",
+        "never ends": b"GET / HTTP/1.1\r\n" + b"X-%d: y\r\n" % 7 * 500000,
+    }[shape]
+    with Served(setup, echo) as served, served.connect() as client:
+        try:
+            client.send(filler)
+        except (BrokenPipeError, ConnectionResetError):
+            assert shape == "never ends"
+        else:
+            assert client.response().status == 431
+            assert client.rest() == b""
+        assert not served.finished
+
+
+def test_a_large_head_within_the_limit_is_read(setup: Setup) -> None:
+    with Served(setup, echo) as served:
+        assert served.get("/", "X: " + "x" * 60000).status == 200
+
+
+def test_a_head_that_drips_is_cut_off_in_time(setup: Setup) -> None:
+    limits = Limits(head_seconds=0.3)
+    with Served(setup, echo, limits=limits) as served, served.connect() as client:
+        client.send(b"GET / HTTP/1.1\r\nHost: a\r\n")
+        assert client.response().status == 408
+        assert client.rest() == b""
+
+
+def test_a_connection_without_a_request_is_closed_in_time(setup: Setup) -> None:
+    with Served(setup, echo, limits=Limits(head_seconds=0.2)) as served, served.connect() as client:
+        assert client.rest() == b""
+
+
+def test_a_second_head_that_drips_is_cut_off_too(setup: Setup) -> None:
+    with Served(setup, echo, limits=Limits(head_seconds=0.3)) as served, served.connect() as client:
+        client.request()
+        assert client.response().status == 200
+        client.send(b"GET / HT")
+        assert client.response().status == 408

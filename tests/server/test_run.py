@@ -1,0 +1,185 @@
+"""Serving: the ready line, the ways it ends, and what is left. With a stand-in for the service."""
+
+import os
+import pickle
+import re
+import signal
+import socket
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from urllib.request import urlopen
+
+import pytest
+
+from app.server import listen, run
+from app.server.checks import StartError
+from app.server.limits import Limits
+from app.server.protocol import AutoZeroCopy
+from app.settings import Settings
+from tests.support.hello import create
+from tests.support.serving import Served, serving
+
+SCRIPT = """\
+import sys
+from app.server.run import run
+from app.settings import Settings
+from tests.support import hello
+if __name__ == "__main__":
+    flags = dict(each.split("=") for each in sys.argv[2:])
+    sys.exit(run(Settings.load(flags, {}), create=getattr(hello, sys.argv[1])))
+"""
+
+
+@contextmanager
+def standing_in(data: Path, *flags: str, create: str = "create") -> Iterator[Served]:
+    """A server of the stand-in; its script is a file, since worker processes import it again."""
+    script = data.parent / "standing_in.py"
+    script.write_text(SCRIPT)
+    with serving(
+        create, f"data_dir={data}", "port=0", "log_level=warning", *flags, command=[str(script)], cwd=data.parent
+    ) as served:
+        yield served
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    directory = tmp_path / "data"
+    directory.mkdir()
+    return directory
+
+
+@dataclass(frozen=True)
+class End:
+    id: str
+    flags: tuple[str, ...]
+    number: signal.Signals
+
+
+ENDS = [
+    End("sigterm", (), signal.SIGTERM),
+    End("ctrl-c", (), signal.SIGINT),
+    End("sigterm-workers", ("workers=2",), signal.SIGTERM),
+    End("ctrl-c-workers", ("workers=2",), signal.SIGINT),
+]
+
+
+@pytest.mark.parametrize("case", ENDS, ids=lambda case: case.id)
+def test_it_says_where_it_serves_and_ends_when_it_is_told_to(case: End, data: Path) -> None:
+    with standing_in(data, *case.flags) as served:
+        assert re.fullmatch(rf"Serving {re.escape(str(data))} on http://127\.0\.0\.1:[1-9][0-9]*", served.line)
+        with urlopen(served.url) as answer:
+            pid = int(answer.read().removeprefix(b"hello from "))
+        assert (pid == served.process.pid) is (len(case.flags) == 0)
+        assert served.stop(case.number) == 0
+        assert (data / "ended").exists()
+        with pytest.raises(OSError, match="refused"):
+            urlopen(served.url)
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_unix_socket_is_open_to_the_proxy_and_removed_at_the_end(data: Path, workers: str) -> None:
+    path = data.parent / "s"
+    with standing_in(data, f"uds={path}", f"workers={workers}") as served:
+        assert served.line.endswith(f" on unix:{path}")
+        assert stat.S_IMODE(path.stat().st_mode) == 0o666
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(str(path))
+            client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            assert client.recv(65536).startswith(b"HTTP/1.1 200 OK\r\n")
+        assert served.stop() == 0
+    assert not path.exists()
+
+
+def test_a_service_that_cannot_start_is_not_announced(data: Path) -> None:
+    with (
+        pytest.raises(AssertionError, match=r"ended with 3: .*it is broken"),
+        standing_in(data, create="create_broken"),
+    ):
+        pass
+
+
+def test_a_second_server_on_the_port_is_refused_before_it_makes_the_service(
+    tmp_path: Path, no_descriptor_left: None
+) -> None:
+    def not_made(settings: Settings) -> run.ASGIApp:
+        raise AssertionError
+
+    with listen.listening(Settings(port=0)) as sock:
+        port = sock.getsockname()[1]
+        with pytest.raises(StartError, match=f"port {port} of 127.0.0.1 is in use"):
+            run.run(Settings(data_dir=tmp_path, port=port), create=not_made)
+    with listen.listening(Settings(port=port)):
+        pass
+
+
+def test_signals_are_given_back(tmp_path: Path) -> None:
+    before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
+
+    def end_at_once(url: str) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    assert run.run(Settings(data_dir=tmp_path, port=0, log_level="critical"), end_at_once, create) == 0
+    assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == before
+
+
+def test_the_socket_of_a_dead_server_is_replaced_and_of_a_living_one_not(
+    tmp_path: Path, no_descriptor_left: None
+) -> None:
+    path = tmp_path / "s"
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(path))
+    with listen.listening(Settings(uds=path)) as sock:
+        assert listen.url(sock) == f"unix:{path}"
+        with pytest.raises(StartError, match="is in use"), listen.listening(Settings(uds=path)):
+            pass
+    assert not path.exists()
+
+
+def test_a_socket_that_another_server_has_replaced_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "s"
+    with socket.socket(socket.AF_UNIX) as other:
+        with listen.listening(Settings(uds=path)):
+            other.bind(str(tmp_path / "t"))
+            (tmp_path / "t").rename(path)
+        assert path.is_socket()
+
+
+def test_an_ipv6_address_is_bracketed() -> None:
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        pytest.skip("this machine has no IPv6")
+    with listen.listening(Settings(host="::1", port=0)) as sock:
+        assert re.fullmatch(r"http://\[::1\]:[1-9][0-9]*", listen.url(sock))
+
+
+def test_uvicorn_is_told_every_setting_that_is_its_own(tmp_path: Path) -> None:
+    settings = Settings(
+        data_dir=tmp_path,
+        workers=3,
+        root_path="/files",
+        forwarded_allow_ips="10.0.0.1",
+        graceful_timeout=2.5,
+        stall_timeout=1.5,
+        access_log=True,
+    )
+    config = pickle.loads(pickle.dumps(run.Config(settings, partial(create, settings))))  # as a worker gets it
+    assert config.workers == 3
+    assert config.root_path == "/files"
+    assert config.forwarded_allow_ips == "10.0.0.1"
+    assert config.timeout_graceful_shutdown == 3
+    assert config.access_log
+    config.load()
+    assert issubclass(config.http_protocol_class, AutoZeroCopy)
+    assert config.http_protocol_class.limits == Limits(stall_seconds=1.5)
+    assert not run.Config(Settings(forwarded_allow_ips=""), partial(create, settings)).proxy_headers
+
+
+def test_an_answer_has_one_date_and_no_server(data: Path) -> None:
+    with standing_in(data) as served, urlopen(served.url) as answer:
+        assert len(answer.headers.get_all("date")) == 1
+        assert answer.headers["server"] is None

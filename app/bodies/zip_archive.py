@@ -14,7 +14,7 @@ from contextlib import aclosing, suppress
 from functools import partial
 from typing import Self, TypeVar
 
-from app.bodies.ahead import in_order
+from app.bodies.ahead import PARALLEL, in_order
 from app.bodies.base import FileSlice, Piece
 from app.bodies.zip_deflate import BLOCK, WHOLE, pack_block
 from app.bodies.zip_members import UNKNOWN, Members, Stop, Stopped, advance_crc, scratch
@@ -37,7 +37,6 @@ _RUN_BYTES = 1 << 20
 _RUN_MEMBERS = 512
 _RECORDS = 4096
 _TAIL = 1 << 16
-_WORKERS = min(os.cpu_count() or 1, 4)
 
 Bytes = TypeVar("Bytes", bytes, memoryview)
 Job = Callable[[], "bytes | _LargeMember"]
@@ -147,7 +146,7 @@ class Archive:
         timer = None if patience is None else asyncio.get_running_loop().call_later(patience, end.set)
         members = Members(directory, self.listing)
         try:
-            async with aclosing(in_order(self._prepare_jobs(members, unknown, end), end, _WORKERS)) as done:
+            async with aclosing(in_order(self._prepare_jobs(members, unknown, end), end, PARALLEL)) as done:
                 async for _ in done:
                     pass
         finally:

@@ -10,7 +10,7 @@ from contextlib import aclosing
 from functools import partial
 from typing import NamedTuple, Self
 
-from app.bodies.ahead import in_order
+from app.bodies.ahead import PARALLEL, in_order
 from app.bodies.crc32 import combine, crc32
 from app.bodies.zip_archive import Archive, entry_of
 from app.bodies.zip_deflate import BLOCK, WHOLE, Packing, pack_block, packed_share, sample_offsets
@@ -23,7 +23,6 @@ from app.storage.openfile import OpenFile
 from app.storage.threads import in_thread
 from app.storage.tree import Directory
 
-_WORKERS = min(os.cpu_count() or 1, 4)
 _RUN_BYTES = 1 << 20
 _RUN_MEMBERS = 64
 _PROBED = 1 << 16
@@ -99,7 +98,7 @@ class _Stream:
 
     async def small(self, first: int, last: int) -> AsyncGenerator[bytes, None]:
         """Members that are packed whole, many in a job."""
-        async with aclosing(in_order(self._runs(first, last), self.end, _WORKERS)) as made:
+        async with aclosing(in_order(self._runs(first, last), self.end, PARALLEL)) as made:
             async for run in made:
                 self._learn(run.found)
                 yield run.data
@@ -111,7 +110,7 @@ class _Stream:
                 with begun:
                     held, crc, lengths = begun.header, 0, array("I")
                     jobs = self._blocks(index, begun)
-                    async with aclosing(in_order(jobs, self.end, _WORKERS)) as made:
+                    async with aclosing(in_order(jobs, self.end, PARALLEL)) as made:
                         async for block in made:
                             if lengths:
                                 yield held

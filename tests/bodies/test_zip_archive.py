@@ -22,7 +22,7 @@ from app.bodies.zip_members import UNKNOWN
 from app.storage.checksums import Checksum, Checksums, Known
 from app.storage.errors import FileChanged
 from tests.conftest import descriptors
-from tests.support.archives import archive_of, as_dict, cut, deflated, directory, listing_of, read, stored
+from tests.support.archives import archive_of, as_dict, content, cut, deflated, directory, listing_of, read, stored
 
 pytestmark = pytest.mark.usefixtures("no_descriptor_left")
 
@@ -138,6 +138,35 @@ def test_only_blocks_inside_the_range_are_packed_again(bundle: Path, monkeypatch
     start = archive.layout.data_start(index) + blocks[0] + 5
     assert cut(archive, bundle, start, start + 100) == content[start : start + 100]
     assert packed == [BLOCK]
+
+
+def test_a_member_of_5_gib_is_one_slice_and_its_neighbours_lie_beyond_4(tmp_path: Path) -> None:
+    size = 5 << 30
+    with (tmp_path / "a").open("wb") as file:
+        file.truncate(size)
+    (tmp_path / "b").write_bytes(b"after")
+    archive = archive_of(tmp_path)
+    archive.learn(0, 0x12345678)
+    assert archive.size > size
+
+    async def run() -> list[Piece]:
+        with directory(tmp_path) as opened:
+            return [piece async for piece in ZipBody(archive, opened).pieces(0, archive.size)]
+
+    head, middle, *rest_pieces = asyncio.run(run())
+    assert isinstance(head, bytes)
+    assert isinstance(middle, FileSlice)
+    rest = content(rest_pieces)
+    assert len(head) == archive.layout.data_start(0)
+    assert len(head) + middle.count + len(rest) == archive.size
+    for offset in (0, len(head) - 1, size - 100, archive.layout.starts[1] - 5, archive.size - 300):
+        stop = min(offset + 200, archive.size)
+        got = cut(archive, tmp_path, offset, stop)
+        assert len(got) == stop - offset
+        if stop <= len(head):
+            assert got == head[offset:stop]
+        elif offset >= archive.size - len(rest):
+            assert got == rest[offset - archive.size :][: stop - offset]
 
 
 # Validators

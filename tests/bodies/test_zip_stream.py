@@ -157,7 +157,7 @@ def test_a_client_that_leaves_frees_everything(bundle: Path, taken: int) -> None
 
 
 def test_blocks_are_worth_sending(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(zip_stream, "_WORKERS", 2)
+    monkeypatch.setattr(zip_stream, "PARALLEL", 2)
 
     async def run() -> list[int]:
         with Checksums() as checksums, directory(bundle) as opened:

@@ -1,4 +1,4 @@
-"""What `/export/users` and bundles may be asked for: validated as FastAPI validates (rows C1 to C5), with answers in full."""
+"""What `/export/users` and bundles may be asked for, validated as FastAPI does (rows C1 to C5); answers in full."""
 
 import csv
 import io

@@ -274,6 +274,12 @@ class Connection(asyncio.Protocol):
         else:
             self._current.keep_alive = False
 
+    def drain(self) -> None:
+        """Answer what is on its way, as the last of this connection; an idle one stays open until `shutdown`."""
+        self._stopping = True
+        if self._current is not None:
+            self._current.keep_alive = False
+
     # -- requests in order
 
     def _take(self, data: bytes) -> None:
@@ -326,6 +332,8 @@ class Connection(asyncio.Protocol):
             self._answer_refused(request.status)
             return
         self._current = request
+        if self._stopping:
+            request.keep_alive = False  # RFC 9112 §9.6: the last answer says so
         shared = self._shared
         context = contextvars.Context() if shared.reset_contextvars else contextvars.copy_context()
         if shared.eager and request.app is shared.app:

@@ -1,33 +1,66 @@
 """THE table: every URL and who answers it."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from app.asgi.router import Route
+from app.bodies.zip_cache import Archives
 from app.endpoints import download, inline, reports, video
+from app.endpoints.bundle import BundleEndpoint
 from app.endpoints.delivery import Delivery
+from app.endpoints.export import ExportData, ExportUsers
+from app.endpoints.generated_report import GeneratedReport
 from app.endpoints.operations import Ready, live
-from app.endpoints.stored import StoredEndpoint
+from app.endpoints.stored import StoredEndpoint, Style
+from app.storage.errors import MissingExtra
+from app.storage.row_source import RowSource
+from app.storage.temporary import TemporaryFiles
 from app.storage.tree import Tree
 
-DIRECTORIES = ("downloads", "large-files", "files", "reports", "videos", "bundles")
-"""What lies in a data directory."""
+
+@dataclass(frozen=True, slots=True)
+class Trees:
+    """The directories of a data directory."""
+
+    downloads: Tree
+    large_files: Tree
+    files: Tree
+    reports: Tree
+    videos: Tree
+    bundles: Tree
+
+    @classmethod
+    def of(cls, data: Path) -> "Trees":
+        """Those beneath `data`, each called like its field, with dashes."""
+        return cls(**{name: Tree(data / name.replace("_", "-")) for name in cls.__dataclass_fields__})
 
 
-def table(data: Path, delivery: Delivery, ready: Ready) -> tuple[Route, ...]:
-    """The routes over the directory `data`. Literal segments win over parameters, whatever the order."""
-    downloads, large, files, stored_reports, videos, _bundles = (Tree(data / name) for name in DIRECTORIES)
+def table(
+    trees: Trees,
+    delivery: Delivery,
+    archives: Archives,
+    users: RowSource | MissingExtra,
+    made: TemporaryFiles,
+    ready: Ready,
+) -> tuple[Route, ...]:
+    """The routes. A literal path wins over a parameter, whatever the order."""
 
+    def stored(tree: Tree, style: Style, missing: str, parameter: str = "filename") -> StoredEndpoint:
+        return StoredEndpoint(tree, style, missing, delivery, parameter)
+
+    source = None if isinstance(users, MissingExtra) else users
     return (
-        Route("/download/{filename}", StoredEndpoint(downloads, download.download, download.MISSING, delivery)),
-        Route("/download/large/{filename}", StoredEndpoint(large, download.download, download.MISSING, delivery)),
-        Route("/download/async/{filename}", StoredEndpoint(files, download.download, download.MISSING, delivery)),
-        Route("/file/{filename}", StoredEndpoint(files, inline.file, inline.MISSING, delivery)),
-        Route("/preview/{filename}", StoredEndpoint(files, inline.preview, inline.MISSING, delivery)),
-        Route("/video/{filename}", StoredEndpoint(videos, video.video, video.MISSING, delivery)),
-        Route(
-            "/reports/{report_id}",
-            StoredEndpoint(stored_reports, reports.report, reports.MISSING, delivery, parameter="report_id"),
-        ),
+        Route("/download/{filename}", stored(trees.downloads, download.download, download.MISSING)),
+        Route("/download/large/{filename}", stored(trees.large_files, download.download, download.MISSING)),
+        Route("/download/async/{filename}", stored(trees.files, download.download, download.MISSING)),
+        Route("/download/bundle/{bundle_id}", BundleEndpoint(trees.bundles, archives, delivery.block)),
+        Route("/file/{filename}", stored(trees.files, inline.file, inline.MISSING)),
+        Route("/preview/{filename}", stored(trees.files, inline.preview, inline.MISSING)),
+        Route("/video/{filename}", stored(trees.videos, video.video, video.MISSING)),
+        Route("/reports/{report_id}", stored(trees.reports, reports.report, reports.MISSING, "report_id")),
+        Route("/reports/generate/{report_id}", GeneratedReport(source, made)),
+        Route("/export/users", ExportUsers(users)),
+        Route("/export/data", ExportData(made)),
         Route("/livez", live),
         Route("/readyz", ready),
         Route("/healthz", live),

@@ -34,14 +34,20 @@ class Guard:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        tracked = _Tracked(send)
+        started = False
+
+        def tracked(message: Message) -> Awaitable[None]:
+            nonlocal started
+            started = True
+            return send(message)
+
         try:
             try:
                 await self.app(scope, receive, tracked)
             except (BrokenTransfer, Disconnected):
                 raise
             except Exception as error:
-                if tracked.started:
+                if started:
                     logger.exception("failed after the answer to %r had begun", scope["path"])
                 else:
                     await _answer(error, scope, send)
@@ -50,20 +56,6 @@ class Guard:
         except BrokenTransfer as error:
             # Returning unfinished makes the server close; raising would add a traceback to the log.
             logger.warning("transfer of %r broken off: %s", scope["path"], error)
-
-
-class _Tracked:
-    """`send`, and whether anything was sent."""
-
-    __slots__ = ("send", "started")
-
-    def __init__(self, send: Send) -> None:
-        self.send = send
-        self.started = False
-
-    def __call__(self, message: Message) -> Awaitable[None]:
-        self.started = True
-        return self.send(message)
 
 
 async def _answer(error: Exception, scope: Scope, send: Send) -> None:

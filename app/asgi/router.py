@@ -1,7 +1,7 @@
-"""Which endpoint a path names. Literal segments win over parameters; a parameter is one whole segment."""
+"""Which endpoint a path names. A literal path wins; else the last segment, whole and not empty, is a parameter."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from urllib.parse import quote
 
 from app.asgi.request import route_path
@@ -14,20 +14,10 @@ ALLOW = ((b"allow", b"GET, HEAD"),)  # RFC 9110 §15.5.6: what is supported, HEA
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A path template, as `/download/{filename}`, and the ASGI callable that answers it."""
+    """A path template, as `/export/users` or `/download/{filename}`, and the ASGI callable that answers it."""
 
     template: str
     endpoint: ASGIApp
-
-
-@dataclass(slots=True)
-class _Node:
-    """What may follow a prefix: named segments, any segment, or nothing more."""
-
-    literals: dict[str, "_Node"] = field(default_factory=dict)
-    parameter: "_Node | None" = None
-    name: str = ""
-    endpoint: ASGIApp | None = None
 
 
 class Router:
@@ -35,36 +25,36 @@ class Router:
 
     Raises `HTTPError` 404 for an unknown path and 405 for a method other than GET and HEAD; a
     path that would match without its trailing slashes is redirected (307), as in FastAPI.
+    Raises `ValueError` for routes that contradict one another.
     """
 
     def __init__(self, routes: Iterable[Route]) -> None:
-        self._root = _Node()
+        self._literal: dict[str, ASGIApp] = {}
+        self._parameter: dict[str, tuple[ASGIApp, str]] = {}
         for route in routes:
             self._add(route)
 
     def _add(self, route: Route) -> None:
-        node = self._root
-        for segment in route.template.split("/")[1:]:
-            if segment.startswith("{"):
-                if node.parameter is None:
-                    node.parameter = _Node(name=segment[1:-1])
-                node = node.parameter
-                if node.name != segment[1:-1]:
-                    raise ValueError(f"{route.template}: this segment is already called {node.name}")
-            else:
-                node = node.literals.setdefault(segment, _Node())
-        if node.endpoint is not None:
+        prefix, _, last = route.template.rpartition("/")
+        if "{" in prefix:
+            raise ValueError(f"{route.template}: only the last segment may be a parameter")
+        if prefix in self._parameter if last.startswith("{") else route.template in self._literal:
             raise ValueError(f"{route.template}: two routes for one path")
-        node.endpoint = route.endpoint
+        if last.startswith("{"):
+            self._parameter[prefix] = route.endpoint, last[1:-1]
+        else:
+            self._literal[route.template] = route.endpoint
 
     def match(self, path: str) -> tuple[ASGIApp, dict[str, str]] | None:
         """The endpoint for a decoded path and its parameters; None if no route matches."""
-        segments = path.split("/")
-        if segments[0]:
+        endpoint = self._literal.get(path)
+        if endpoint is not None:
+            return endpoint, {}
+        prefix, _, segment = path.rpartition("/")
+        found = self._parameter.get(prefix)
+        if found is None or not segment:
             return None
-        params: dict[str, str] = {}
-        endpoint = _descend(self._root, segments, 1, params)
-        return None if endpoint is None else (endpoint, params)
+        return found[0], {found[1]: segment}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = route_path(scope)
@@ -86,21 +76,3 @@ class Router:
         if scope["query_string"]:
             location += b"?" + scope["query_string"]
         await send_whole(307, [(b"location", location), (b"content-length", b"0")], b"", send)
-
-
-def _descend(node: _Node, segments: list[str], index: int, params: dict[str, str]) -> ASGIApp | None:
-    if index == len(segments):
-        return node.endpoint
-    segment = segments[index]
-    below = node.literals.get(segment)
-    if below is not None:
-        endpoint = _descend(below, segments, index + 1, params)
-        if endpoint is not None:
-            return endpoint
-    below = node.parameter
-    if below is not None and segment:
-        endpoint = _descend(below, segments, index + 1, params)
-        if endpoint is not None:
-            params[below.name] = segment
-        return endpoint
-    return None

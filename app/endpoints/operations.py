@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from app.asgi.respond import send_whole
 from app.asgi.types import Receive, Scope, Send
+from app.http.media_types import NOSNIFF
 from app.http.message import Header
 
 Check = Callable[[], Awaitable[str | None]]
@@ -37,5 +38,6 @@ async def _send(status: int, answer: object, scope: Scope, send: Send) -> None:
         (b"content-type", b"application/json"),
         (b"content-length", b"%d" % len(content)),
         (b"cache-control", b"no-store"),
+        NOSNIFF,
     ]
     await send_whole(status, headers, b"" if scope["method"] == "HEAD" else content, send)

@@ -23,6 +23,7 @@ from app.asgi.types import ASGIApp, Scope
 from app.http.message import Header
 from app.server import eager, response_head
 from app.server.cycle import Cycle
+from app.server.exhaustion import highest_for_connections, quieten_accept
 from app.server.limits import Limits
 from app.server.request_head import Refused, check_fields, split_target
 from app.server.wire import SocketWire, TransportWire, Wire
@@ -52,11 +53,15 @@ class _Shared:
             "http.response.pathsend": {},
             **self.extensions,
         }
-        self.asgi_version = config.asgi_version
+        self.asgi = {"version": config.asgi_version, "spec_version": "2.4"}
+        self.root_path = config.root_path
+        self.limit_concurrency = config.limit_concurrency
+        self.keep_alive_seconds = config.timeout_keep_alive
         self.access_logger = logging.getLogger("uvicorn.access")
         self.access_log = self.access_logger.hasHandlers()
         self.reset_contextvars = getattr(config, "reset_contextvars", False)
         self.limits = Limits.from_environment()
+        self.highest_descriptor = highest_for_connections()
 
 
 _shared: WeakKeyDictionary[Config, _Shared] = WeakKeyDictionary()
@@ -85,6 +90,7 @@ class Connection(asyncio.Protocol):
         shared = _shared.get(config)
         if shared is None:
             shared = _shared[config] = _Shared(config)
+            quieten_accept(asyncio.get_running_loop())
         self._shared = shared
         self.config = config
         self.loop = _loop or asyncio.get_running_loop()
@@ -155,19 +161,14 @@ class Connection(asyncio.Protocol):
         if "%" in path:
             path = unquote(path)
         shared = self._shared
-        root_path = self.config.root_path
+        root_path = shared.root_path
         if root_path:
             path = root_path + path
             raw_path = root_path.encode("ascii") + raw_path
         scope: Scope = {
-            "type": "http",
-            "asgi": {"version": shared.asgi_version, "spec_version": "2.4"},
+            **self._scope,
             "http_version": version,
-            "server": self._server,
-            "client": self._client,
-            "scheme": self._scheme,
             "method": method,
-            "root_path": root_path,
             "path": path,
             "raw_path": raw_path,
             "query_string": query,
@@ -175,13 +176,7 @@ class Connection(asyncio.Protocol):
             "state": self.app_state.copy(),
             "extensions": self._extensions.copy(),
         }
-        app = shared.app
-        limit = self.config.limit_concurrency
-        state = self.server_state
-        if limit is not None and (len(state.connections) >= limit or len(state.tasks) >= limit):
-            self.logger.warning("Exceeded concurrency limit.")
-            app = service_unavailable  # type: ignore[assignment]
-        cycle = Cycle(self, scope, app, persist)
+        cycle = Cycle(self, scope, shared.app if shared.limit_concurrency is None else self._admit(), persist)
         if b"expect" in fields and version == "1.1" and fields[b"expect"].lower() == b"100-continue":
             cycle.expects_continue = True  # RFC 9110 §10.1.1: an HTTP/1.0 client's is ignored
         self._incoming = cycle
@@ -190,6 +185,14 @@ class Connection(asyncio.Protocol):
         self._queue.append(cycle)
         if not persist:
             self._deaf = True
+
+    def _admit(self) -> ASGIApp:
+        """The application, or as in uvicorn one that says 503 when there are too many connections or tasks."""
+        limit = self._shared.limit_concurrency or 0
+        if len(self.server_state.connections) < limit and len(self.server_state.tasks) < limit:
+            return self._shared.app
+        self.logger.warning("Exceeded concurrency limit.")
+        return service_unavailable  # type: ignore[return-value]
 
     def _content(self, data: bytes) -> None:
         """Content of the current request."""
@@ -209,11 +212,17 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         self.transport = transport
         self.server_state.connections.add(self)  # type: ignore[arg-type]
-        self._server = get_local_addr(transport)
-        self._client = get_remote_addr(transport)
         shared = self._shared
         self._encrypted = is_ssl(transport)
-        self._scheme = "https" if self._encrypted else "http"
+        self._client = get_remote_addr(transport)
+        self._scope: Scope = {  # What is the same for all requests of the connection.
+            "type": "http",
+            "asgi": shared.asgi,
+            "server": get_local_addr(transport),
+            "client": self._client,
+            "scheme": "https" if self._encrypted else "http",
+            "root_path": shared.root_path,
+        }
         sock = transport.get_extra_info("socket")
         if self._encrypted or sock is None:
             self.wire = TransportWire(transport, self.loop, self._watch_stall)
@@ -222,6 +231,9 @@ class Connection(asyncio.Protocol):
         self._extensions = shared.file_extensions if self.wire.can_send_files else shared.extensions
         self._deadline = monotonic() + self._limits.head_seconds
         self._arm(self._limits.head_seconds)
+        if sock is not None and sock.fileno() > shared.highest_descriptor:
+            self.logger.warning("Nearly out of file descriptors; a connection was turned away.")
+            self._answer_alone(503)
 
     def data_received(self, data: bytes) -> None:
         if self._deaf and self._incoming is None:
@@ -358,6 +370,9 @@ class Connection(asyncio.Protocol):
         self.server_state.total_requests += 1
         if self.wire.watched >= 0:
             self.wire.release()
+        cycle.ended_at = now = monotonic()
+        if cycle.first_byte_at is None and cycle.complete:
+            cycle.first_byte_at = now
         self.on_finished(cycle)
         if self._closing:
             return
@@ -371,8 +386,8 @@ class Connection(asyncio.Protocol):
             self.close()
         elif not self._reading:
             self._resume_reading()
-        keep_alive = self.config.timeout_keep_alive
-        self._deadline = monotonic() + keep_alive
+        keep_alive = self._shared.keep_alive_seconds
+        self._deadline = now + keep_alive
         if self._deadline < self._timer_at:
             self._arm(keep_alive)
 
@@ -421,8 +436,12 @@ class Connection(asyncio.Protocol):
         self.close()
 
     def _answer_refused(self, status: int) -> None:
-        """A last answer, and the connection ends."""
+        """Say what is wrong with a request that no application sees, and end the connection."""
         self.logger.warning("Invalid HTTP request received.")
+        self._answer_alone(status)
+
+    def _answer_alone(self, status: int) -> None:
+        """A last answer of our own."""
         status_line = response_head.STATUS_LINES[status]
         content = b"Invalid HTTP request received." if status == 400 else status_line[13:-2]
         lines = [
@@ -471,10 +490,11 @@ class Connection(asyncio.Protocol):
         now = monotonic()
         if self.wire.pending():
             stall = self._limits.stall_seconds
-            if self.wire.stalled_for(now) >= stall:
+            left = stall - self.wire.stalled_for(now)
+            if left <= 0:
                 self._drop_stalled()
             else:
-                self._arm(stall / 4)
+                self._arm(min(left, stall / 4))
         elif self._current is not None and not self._closing:
             pass  # The application is at work. Its end sets a deadline and the timer.
         elif now < self._deadline:

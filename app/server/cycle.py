@@ -49,6 +49,8 @@ class Cycle:
     outcome = ""
     zero_copy = False
     first_byte_at: float | None = None
+    ended_at: float | None = None
+    _head_sent = False
     _held = b""
     _chunked = False
     _bodiless = False
@@ -72,7 +74,7 @@ class Cycle:
     def bytes_sent(self) -> int:
         """Bytes of content that the socket has accepted; framing and head not counted."""
         now = self.wire.accepted if self._accepted_after < 0 else self._accepted_after
-        return max(0, now - self._accepted_before - self._overhead) if self.first_byte_at is not None else 0
+        return max(0, now - self._accepted_before - self._overhead) if self._head_sent else 0
 
     # -- the application's run
 
@@ -111,7 +113,7 @@ class Cycle:
         if self.complete or self._gone():
             return
         self.outcome = "failed"
-        if self.first_byte_at is not None:
+        if self._head_sent:
             self._break_off()
             return
         self._held = b""
@@ -136,7 +138,7 @@ class Cycle:
         if self.complete or self._gone():
             return
         self.outcome = self.outcome or "failed"
-        self.connection.break_off(reset=self._ends_with_connection and self.first_byte_at is not None)
+        self.connection.break_off(reset=self._ends_with_connection and self._head_sent)
 
     def disconnect(self) -> None:
         """The client has gone. Wakes `receive`; every `send` from now on raises `ClientDisconnected`."""
@@ -227,38 +229,45 @@ class Cycle:
         if type(headers) is not list:
             headers = list(headers)
         try:
-            status_line = response_head.STATUS_LINES[status]
             fields = dict(headers)
             lines = response_head.field_lines(headers, fields)
-        except KeyError:
-            raise RuntimeError(f"Invalid HTTP status code {status!r}.") from None
         except (RuntimeError, TypeError):
             headers = response_head.lower(headers)
             fields = dict(headers)
             lines = response_head.field_lines(headers, fields)
-
-        head = [status_line, connection.static_lines, lines]
+        try:
+            head = [response_head.STATUS_LINES[status], connection.static_lines, lines]
+        except KeyError:
+            raise RuntimeError(f"Invalid HTTP status code {status!r}.") from None
         if connection.dated and b"date" not in fields:
             head.append(response_head.date_line())
+        scope = self.scope
+        self._bodiless = scope["method"] == "HEAD" or status == 304 or status == 204
         if b"transfer-encoding" in fields or (status == 204 and b"content-length" in fields):
             head[2] = self._without_framing(headers, fields, status)
-        self._frame(status, headers, fields, head)
+        self._frame(headers, fields, head)
+        if not self.keep_alive or b"connection" in fields or scope["http_version"] == "1.0":
+            self._persist(headers, fields, head)
         head.append(b"\r\n")
-        self._held = b"".join(head)
-        self._overhead += len(self._held)
+        self._held = held = b"".join(head)
+        self._overhead += len(held)
         self.started = True
         self.expects_continue = False
         if connection.access_log:
-            connection.access_logger.info(
-                '%s - "%s %s HTTP/%s" %d',
-                get_client_addr(self.scope),  # type: ignore[arg-type]
-                self.scope["method"],
-                get_path_with_query_string(self.scope),  # type: ignore[arg-type]
-                self.scope["http_version"],
-                status,
-            )
+            self._log_access()
         if not connection.stepping:
             connection.loop.call_soon(self.flush_head)
+
+    def _log_access(self) -> None:
+        """uvicorn's access log line, at the time and in the form of uvicorn's own."""
+        self.connection.access_logger.info(
+            '%s - "%s %s HTTP/%s" %d',
+            get_client_addr(self.scope),  # type: ignore[arg-type]
+            self.scope["method"],
+            get_path_with_query_string(self.scope),  # type: ignore[arg-type]
+            self.scope["http_version"],
+            self.status,
+        )
 
     def _without_framing(self, headers: Sequence[Header], fields: dict[bytes, bytes], status: int) -> bytes:
         """Field lines less Transfer-Encoding, which is ours to choose, and without any framing for a 204."""
@@ -275,37 +284,35 @@ class Cycle:
         kept = [header for header in headers if header[0] not in drop]
         return response_head.field_lines(kept, dict(kept))
 
-    def _frame(self, status: int, headers: Sequence[Header], fields: dict[bytes, bytes], head: list[bytes]) -> None:
-        """Decide how the end of the content is told (RFC 9112 §6.3), and whether the connection goes on."""
-        http_1_0 = self.scope["http_version"] == "1.0"
-        self._bodiless = self.scope["method"] == "HEAD" or status in (204, 304)
+    def _frame(self, headers: Sequence[Header], fields: dict[bytes, bytes], head: list[bytes]) -> None:
+        """Decide how the end of the content is told (RFC 9112 §6.3)."""
         length = fields.get(b"content-length")
         if length is not None:
-            if not length.isdigit() or (
-                len(fields) != len(headers) and sum(name == b"content-length" for name, _ in headers) > 1
-            ):
+            if len(fields) != len(headers) and sum(name == b"content-length" for name, _ in headers) > 1:
+                raise RuntimeError("Invalid Content-Length.")
+            if not length.isdigit():
                 raise RuntimeError("Invalid Content-Length.")
             self._remaining = int(length)
         elif self._bodiless:
             pass
-        elif http_1_0:
+        elif self.scope["http_version"] == "1.0":
             self._ends_with_connection = True  # RFC 9112 §6.1: no transfer coding to an HTTP/1.0 client
             self.keep_alive = False
         else:
             self._chunked = True
             head.append(b"transfer-encoding: chunked\r\n")
 
+    def _persist(self, headers: Sequence[Header], fields: dict[bytes, bytes], head: list[bytes]) -> None:
+        """Say whether the connection goes on, where that does not go without saying (RFC 9112 §9.3, §9.6)."""
         if b"connection" in fields:
-            if any(
-                name == b"connection" and b"close" in [token.strip() for token in value.lower().split(b",")]
-                for name, value in headers
-            ):
+            options = [value.lower() for name, value in headers if name == b"connection"]
+            if b"close" in [option.strip() for value in options for option in value.split(b",")]:
                 self.keep_alive = False
                 return
-        elif http_1_0 and self.keep_alive:
-            head.append(b"connection: keep-alive\r\n")
         if not self.keep_alive:
             head.append(b"connection: close\r\n")
+        elif b"connection" not in fields:
+            head.append(b"connection: keep-alive\r\n")
 
     def flush_head(self) -> None:
         """Send the head that waits for a body; the loop has turned without one."""
@@ -314,58 +321,53 @@ class Cycle:
                 sent = self.wire.send_now(self._held)
             except ClientDisconnected:
                 return
-            if sent and self.first_byte_at is None:
+            if sent and not self._head_sent:
+                self._head_sent = True
                 self.first_byte_at = monotonic()
             self._held = self._held[sent:]
 
     def _send_body(self, body: Buffer, more_body: bool) -> Sequence[Buffer] | None:
         """Send a part of the content as far as it goes at once; what is left, or None."""
-        data: Buffer | list[Buffer]
+        held = self._held
         if self._bodiless:
-            data = self._held
+            data: Buffer = held
         elif self._chunked:
-            data = self._chunk(body, more_body)
+            if len(body) > JOIN_LIMIT:
+                return self._take_held(*self._chunk(body, more_body))
+            data = b"".join((held, *self._chunk(body, more_body)))
         else:
             self._count(len(body), more_body)
-            if not self._held:
-                data = body
-            elif len(body) <= JOIN_LIMIT:
-                data = b"".join((self._held, body))
-            else:
+            if held and len(body) > JOIN_LIMIT:
                 return self._take_held(body)
-        if not isinstance(data, (bytes, bytearray, memoryview)):
-            return data
+            data = b"".join((held, body)) if held else body
         if not data:
             return None
         sent = self.wire.send_now(data)
-        if self._held:
+        if held:
             self._held = b""
-            self.first_byte_at = monotonic()
-        if sent == len(data):
-            return None
-        return [memoryview(data)[sent:]]
+            self._head_sent = True
+            if more_body and self.first_byte_at is None:  # Otherwise the first byte is also the last.
+                self.first_byte_at = monotonic()
+        return None if sent == len(data) else [memoryview(data)[sent:]]
 
     def _take_held(self, *parts: Buffer) -> list[Buffer]:
         """The head, if it still waits, and the parts, to be sent one after another."""
         if not self._held:
             return list(parts)
         held, self._held = self._held, b""
-        self.first_byte_at = monotonic()
+        self._head_sent = True
+        self.first_byte_at = self.first_byte_at or monotonic()
         return [held, *parts]
 
-    def _chunk(self, body: Buffer, more_body: bool) -> Buffer | list[Buffer]:
-        """The framed content as one buffer, after the head if it still waits; as several if it is large."""
-        parts: list[Buffer] = [self._held]
-        if len(body):
-            size = b"%x\r\n" % len(body)
-            self._overhead += len(size) + 2
-            parts += [size, body, b"\r\n"]
-        if not more_body:
-            self._overhead += 5
-            parts.append(b"0\r\n\r\n")
-        if len(body) <= JOIN_LIMIT:
-            return b"".join(parts)
-        return self._take_held(b"".join(parts[1:2]), body, b"".join(parts[3:]))
+    def _chunk(self, body: Buffer, more_body: bool) -> Sequence[Buffer]:
+        """The content in chunked framing (RFC 9112 §7.1)."""
+        size = len(body)
+        if not size and more_body:
+            return ()  # A chunk of no bytes would be the last.
+        before = b"%x\r\n" % size if size else b""
+        after = (b"\r\n" if size else b"") + (b"" if more_body else b"0\r\n\r\n")
+        self._overhead += len(before) + len(after)
+        return before, body, after
 
     def _count(self, size: int, more_body: bool) -> None:
         """Hold the application to its Content-Length."""
@@ -405,10 +407,9 @@ class Cycle:
         elif not self._chunked:
             self._count(count, more_body)
         before, after = b"", b""
-        if self._chunked:
-            before, after = (b"%x\r\n" % count, b"\r\n") if count else (b"", b"")
-            if not more_body:
-                after += b"0\r\n\r\n"
+        if self._chunked and not self._bodiless:
+            before = b"%x\r\n" % count if count else b""
+            after = (b"\r\n" if count else b"") + (b"" if more_body else b"0\r\n\r\n")
             self._overhead += len(before) + len(after)
         await wire.send_rest(self._take_held(before) if self._held or before else ())
         if count:

@@ -9,7 +9,8 @@ from app.http.host import valid_host
 from app.http.message import Header
 
 _ABSOLUTE = re.compile(rb"[Hh][Tt][Tt][Pp][Ss]?://([^/?#]+)(/[^?#]*)?(\?[^#]*)?")
-_VISIBLE = bytes(range(0x21, 0x7F))
+_VISIBLE = bytes(byte if 0x21 <= byte < 0x7F and byte != 0x23 else 0 for byte in range(256))
+"""A table that keeps visible ASCII but "#": no target holds anything else (RFC 9112 §3.2)."""
 BARE_LINE_END = re.compile(rb"\r[^\n]|(?<!\r)\n|\r\n[ \t]")
 """A CR or LF alone (RFC 9112 §2.2), or a folded line (§5.2); for the parser that takes them."""
 
@@ -60,7 +61,7 @@ def split_target(method: str, target: bytes) -> tuple[bytes, bytes, bytes | None
     """
     if not target.startswith(b"/"):
         return _split_absolute(method, target)
-    if b"#" in target or target.translate(None, _VISIBLE):
+    if target.translate(_VISIBLE) != target:
         raise Refused(400)
     if b"?" not in target:
         return target, b"", None
@@ -72,6 +73,6 @@ def _split_absolute(method: str, target: bytes) -> tuple[bytes, bytes, bytes | N
     if target == b"*" and method == "OPTIONS":
         return b"*", b"", None
     match = _ABSOLUTE.fullmatch(target)
-    if match is None or target.translate(None, _VISIBLE) or not valid_host(match[1]):
+    if match is None or target.translate(_VISIBLE) != target or not valid_host(match[1]):
         raise Refused(400)
     return match[2] or b"/", (match[3] or b"?")[1:], match[1]

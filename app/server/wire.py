@@ -68,7 +68,7 @@ class Wire:
         """Bytes that the socket (or, over TLS, the transport) has taken, of all answers."""
         self.waiter: asyncio.Future[object] | None = None
         self._burst = 0
-        self._seen: tuple[int, int] = (0, -1)
+        self._seen = (0, 0)
         self._since = 0.0
 
     def send_now(self, data: Buffer) -> int:
@@ -94,14 +94,15 @@ class Wire:
 
     def stalled_for(self, now: float) -> float:
         """Seconds without any progress; bytes that the peer has acknowledged count as progress."""
-        seen = (self.accepted - self.transport.get_write_buffer_size(), self._unread())
+        seen = self._state()
         if seen != self._seen:
             self._seen = seen
             self._since = now
         return now - self._since
 
-    def _unread(self) -> int:
-        return 0
+    def _state(self) -> tuple[int, int]:
+        """What changes whenever the client takes something."""
+        return self.accepted - self.transport.get_write_buffer_size(), 0
 
     def lose(self) -> None:
         """The connection is gone or about to go: whoever waits is woken, and nothing more is sent."""
@@ -116,6 +117,7 @@ class Wire:
         self._burst = 0
         waiter = self.waiter = self.loop.create_future()
         self._since = monotonic()
+        self._seen = self._state()
         self.on_wait()
         try:
             result: object = await waiter
@@ -178,6 +180,7 @@ class SocketWire(Wire):
         self._end = 0
         self._warm_until = 0
         self._peer: Peer | None = None
+        self._settling = False
 
     def send_now(self, data: Buffer) -> int:
         if self.gone:
@@ -295,16 +298,20 @@ class SocketWire(Wire):
         peer = self._known_peer()
         pause = 0.0002
         self._since = monotonic()
-        while not self.gone and peer.unread():
-            self.waiter = self.loop.create_future()
-            timer = self.loop.call_later(pause, self._wake)
-            pause = min(2 * pause, 0.05)
-            self.on_wait()
-            try:
-                await self.waiter
-            finally:
-                timer.cancel()
-                self.waiter = None
+        self._settling = True
+        try:
+            while not self.gone and peer.unread():
+                self.waiter = self.loop.create_future()
+                timer = self.loop.call_later(pause, self._wake)
+                pause = min(2 * pause, 0.05)
+                self.on_wait()
+                try:
+                    await self.waiter
+                finally:
+                    timer.cancel()
+                    self.waiter = None
+        finally:
+            self._settling = False
         if self.gone:
             raise ClientDisconnected
 
@@ -343,10 +350,10 @@ class SocketWire(Wire):
                 self.loop.remove_writer(self.watched)
         return step if isinstance(step, _Step) else _Step.MORE
 
-    def _unread(self) -> int:
+    def _state(self) -> tuple[int, int]:
         if self.gone:
-            return 0
-        return self._peer.unread() if self._peer is not None else unacknowledged(self.fd)
+            return self.accepted, 0
+        return self.accepted, self._peer.unread() if self._peer and self._settling else unacknowledged(self.fd)
 
     def reset_on_close(self) -> None:
         """Make the close a reset, because a plain end would look like the end of the content."""

@@ -35,7 +35,7 @@ class H11ZeroCopy(Connection):
 
     def _parse(self, data: bytes) -> None:
         rest: bytes | None = data
-        while rest:
+        while rest and not (self._deaf and self._message is None):
             rest = self._parse_head(rest) if self._message is None else self._parse_content(rest)
 
     def _parse_head(self, data: bytes) -> bytes | None:

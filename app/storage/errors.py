@@ -23,3 +23,11 @@ class Unavailable(StorageError):
 
 class FileChanged(StorageError):
     """The file is no longer the one whose size and validators were announced."""
+
+
+class MissingExtra(StorageError):
+    """An optional library is not installed; `extra` is the extra of ours that brings it."""
+
+    def __init__(self, extra: str) -> None:
+        super().__init__(extra)
+        self.extra = extra

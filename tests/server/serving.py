@@ -18,6 +18,7 @@ import uvloop
 from uvicorn.server import ServerState
 
 from app.asgi.types import Receive, Scope, Send
+from app.server import connection
 from app.server.connection import Connection
 from app.server.cycle import Cycle
 from app.server.limits import Limits
@@ -116,8 +117,8 @@ class Served:
         ready.set_result(server.sockets[0].getsockname())
         await self._stop.wait()
         server.close()
-        for connection in list(self.state.connections):
-            connection.shutdown()
+        for item in list(self.state.connections):
+            item.shutdown()
         async with asyncio.timeout(TIMEOUT):
             while self.state.connections or self.state.tasks:
                 await asyncio.sleep(0.002)
@@ -159,6 +160,10 @@ class Served:
                     await asyncio.sleep(0.002)
 
         asyncio.run_coroutine_threadsafe(wait(), self.loop).result(seconds + 1)
+
+    def shared(self) -> object:
+        """What the connections of this server have in common."""
+        return connection._shared[self.config]
 
     def waiting(self) -> bool:
         """Whether a client is being waited for (on the server's loop)."""

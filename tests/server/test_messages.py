@@ -259,9 +259,10 @@ def test_close_is_obeyed_and_echoed(setup: Setup) -> None:
         assert client.rest() == b""
 
 
-def test_what_follows_a_last_request_is_ignored(setup: Setup) -> None:
+@pytest.mark.parametrize("more", [b"GET /2 HTTP/1.1\r\n\r\n", b"GET /2 HTTP/1.1\r\nHost: a\r\n\r\n"])
+def test_what_follows_a_last_request_is_ignored(setup: Setup, more: bytes) -> None:
     with Served(setup, echo) as served:
-        answer = served.exchange(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\nGET /2 HTTP/1.1\r\n\r\n")
+        answer = served.exchange(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n" + more)
     assert answer.count(b"HTTP/1.1") == 1
 
 

@@ -26,10 +26,10 @@ MIB = 1 << 20
 
 @pytest.fixture(scope="module")
 def big(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A file of 20 MiB and some bytes, no two blocks of it alike."""
+    """A file of 12 MiB and some bytes, no two blocks of it alike."""
     path = tmp_path_factory.mktemp("files") / "big.bin"
     with path.open("wb") as file:
-        for number in range(20):
+        for number in range(12):
             file.write(hashlib.sha256(b"%d" % number).digest() * (MIB // 32))
         file.write(b"the end")
     return path
@@ -287,7 +287,7 @@ def test_a_client_that_stops_reading_is_dropped_over_tls_too(
     trusting.verify_mode = ssl.CERT_NONE
     data = b"x" * MIB
     app = Script(big, [*[body(data)] * 40, body(b"", False)], [])
-    limits = Limits(stall_seconds=0.4)
+    limits = Limits(stall_seconds=0.3)
     options: dict[str, Any] = {"ssl_keyfile": certificate[0], "ssl_certfile": certificate[1]}
     with Served(setup, app, limits=limits, **options) as served, served.connect(tls=trusting) as client:
         client.request()
@@ -423,24 +423,24 @@ def test_a_client_that_stops_reading_is_dropped(setup: Setup, big: Path, kind: s
     data = big.read_bytes()
     messages = {
         "slice": [slice_of(0, len(data), False)],
-        "bodies": [*[body(data[:MIB])] * 20, body(b"", False)],
+        "bodies": [*[body(data[:MIB])] * 12, body(b"", False)],
         "last body": [body(data, False)],
     }[kind]
     app = Script(big, messages, [])
-    with Served(setup, app, limits=Limits(stall_seconds=0.4)) as served, served.connect() as client:
+    with Served(setup, app, limits=Limits(stall_seconds=0.3)) as served, served.connect() as client:
         began = time.monotonic()
         client.request()
         served.until(lambda: [cycle.outcome for cycle in served.finished] == ["stalled"], 4)
-        assert 0.3 < time.monotonic() - began < 3
+        assert 0.25 < time.monotonic() - began < 3
         served.until(lambda: not served.state.tasks and not served.state.connections, 2)
         assert len(served.log) == 1
         assert "Traceback" not in served.log[0]
 
 
 def test_a_client_that_reads_slowly_but_steadily_is_not_dropped(setup: Setup, big: Path) -> None:
-    size = 3 * MIB
+    size = 2 * MIB
     app = Script(big, [slice_of(0, size, False)], sized(size))
-    with Served(setup, app, limits=Limits(stall_seconds=0.4)) as served, served.connect(receive_buffer=65536) as client:
+    with Served(setup, app, limits=Limits(stall_seconds=0.3)) as served, served.connect(receive_buffer=65536) as client:
         client.request()
         rest = size
         while rest > 0:
@@ -454,7 +454,7 @@ def test_a_client_that_reads_slowly_but_steadily_is_not_dropped(setup: Setup, bi
 
 def test_a_small_answer_does_not_wait_for_large_ones(setup: Setup, big: Path) -> None:
     size = big.stat().st_size
-    whole = [slice_of(0, size), *[slice_of(0, MIB)] * 400, body(b"", False)]
+    whole = [slice_of(0, size), *[slice_of(0, MIB)] * 800, body(b"", False)]
     small = Script(big, [body(b"small", False)], [])
     large = Script(big, whole, [])
 

@@ -1,0 +1,66 @@
+"""Blocking jobs in order, the next ones already running while the result of one is used."""
+
+import asyncio
+import threading
+from collections import deque
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
+from typing import Protocol, TypeVar, runtime_checkable
+
+import anyio
+
+from app.storage.threads import in_thread
+
+T = TypeVar("T")
+
+
+@runtime_checkable
+class _Closes(Protocol):
+    def close(self) -> None: ...
+
+
+async def in_order(jobs: Iterable[Callable[[], T]], end: threading.Event, workers: int = 1) -> AsyncGenerator[T, None]:
+    """Run the jobs in up to `workers` threads at a time, and give their results in order.
+
+    While a result is used, as many jobs after it are under way or done. Closing the generator early sets `end`,
+    which long jobs look at, waits for those under way, so that nothing they use is closed before them, and
+    closes the results that no one took.
+    """
+    waiting = iter(jobs)
+    running: deque[asyncio.Task[T]] = deque()
+    try:
+        _fill(running, waiting, workers)
+        while running:
+            if not running[0].done():
+                # Not awaited itself: the cancellation of who waits must not reach a thread, which cannot be stopped.
+                await asyncio.wait((running[0],))
+            result = running.popleft().result()
+            _fill(running, waiting, workers)
+            yield result
+    finally:
+        if running:
+            end.set()
+            await _abandon(running)
+
+
+def _fill(running: deque[asyncio.Task[T]], jobs: Iterator[Callable[[], T]], workers: int) -> None:
+    loop = asyncio.get_running_loop()
+    while len(running) < workers:
+        job = next(jobs, None)
+        if job is None:
+            return
+        running.append(loop.create_task(in_thread(job)))
+
+
+async def _abandon(running: deque[asyncio.Task[T]]) -> None:
+    cancelled: asyncio.CancelledError | None = None
+    while pending := [task for task in running if not task.done()]:
+        try:
+            with anyio.CancelScope(shield=True):
+                await asyncio.wait(pending)
+        except asyncio.CancelledError as error:
+            cancelled = error
+    for task in running:
+        if not task.cancelled() and task.exception() is None and isinstance(result := task.result(), _Closes):
+            result.close()
+    if cancelled is not None:
+        raise cancelled

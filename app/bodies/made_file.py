@@ -1,0 +1,35 @@
+"""Content that is made for one request and put into a nameless file, so that it has a length, a tag and ranges."""
+
+import hashlib
+import os
+from collections.abc import AsyncGenerator, Iterable
+from contextlib import asynccontextmanager
+
+import aiofiles
+
+from app.storage.openfile import OpenFile
+from app.storage.temporary import TemporaryFiles, as_storage_error
+from app.storage.threads import in_thread
+
+
+@asynccontextmanager
+async def made_file(files: TemporaryFiles, blocks: Iterable[bytes]) -> AsyncGenerator[OpenFile]:
+    """An open file with these blocks in it, gone from the disk when it is closed. Raises `Exhausted`."""
+    fd = await in_thread(files.anonymous)
+    try:
+        try:
+            async with aiofiles.open(fd, "wb", closefd=False) as file:
+                for block in blocks:
+                    await file.write(block)
+        except OSError as error:
+            raise as_storage_error(error) from error
+    except BaseException:
+        os.close(fd)
+        raise
+    with OpenFile(fd) as content:
+        yield content
+
+
+def content_tag(content: bytes) -> bytes:
+    """An ETag with its quotes: equal for equal bytes, whenever and wherever they were made."""
+    return b'"%s"' % hashlib.sha256(content).hexdigest()[:32].encode()

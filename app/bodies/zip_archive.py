@@ -1,0 +1,392 @@
+"""A ZIP archive of a directory as a body: a known length, a validator, and any range of its bytes.
+
+Headers are made, stored members are slices of files, deflated members are packed again. Nothing is sent of a
+member that is not as it was listed; CRC-32s that are not known yet are computed shortly before they are needed.
+"""
+
+import asyncio
+import hashlib
+import os
+import threading
+from array import array
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
+from contextlib import aclosing, suppress
+from functools import partial
+from typing import Self, TypeVar
+
+from app.bodies.ahead import in_order
+from app.bodies.base import FileSlice, Piece
+from app.bodies.zip_deflate import BLOCK, WHOLE, pack_block
+from app.bodies.zip_members import UNKNOWN, Members, Stop, Stopped, advance_crc, scratch
+from app.bodies.zip_records import DEFLATED, Entry, Layout
+from app.http.message import ByteRange
+from app.storage.checksums import Checksum, Checksums
+from app.storage.errors import FileChanged
+from app.storage.listing import Listing
+from app.storage.openfile import OpenFile
+from app.storage.threads import in_thread
+from app.storage.tree import Directory
+
+VERSION = 1
+"""Of the layout, the naming and the packing. Any change that alters the bytes of an archive raises it."""
+
+COPIED = 1 << 18
+"""Stored members up to this many bytes are copied, many at a time; larger ones are slices of their file."""
+
+_RUN_BYTES = 1 << 20
+_RUN_MEMBERS = 512
+_RECORDS = 4096
+_TAIL = 1 << 16
+_WORKERS = min(os.cpu_count() or 1, 4)
+
+Bytes = TypeVar("Bytes", bytes, memoryview)
+Job = Callable[[], "bytes | _LargeMember"]
+
+
+class Archive:
+    """The plan of an archive: listing, layout and what is known of CRCs; shared by the requests for it."""
+
+    def __init__(self, listing: Listing, known: Mapping[int, Checksum], checksums: Checksums, form: str = "") -> None:
+        self.listing = listing
+        self.layout = Layout(entry_of(listing, index, known.get(index)) for index in range(len(listing)))
+        self.form = form
+        self._checksums = checksums
+        self._crcs = array("q", [UNKNOWN]) * len(listing)
+        self.blocks: dict[int, array[int]] = {}
+        """Lengths of the blocks of each deflated member."""
+        for index, path in enumerate(listing.paths):
+            if path.endswith("/"):
+                self._crcs[index] = 0
+        for index, checksum in known.items():
+            self._crcs[index] = checksum.crc
+            self.layout.set_crc(index, checksum.crc)
+            if checksum.blocks:
+                self.blocks[index] = array("I", checksum.blocks)
+        self._locks = tuple(threading.Lock() for _ in range(16))
+        self._partial: dict[int, tuple[int, int]] = {}
+        self._fresh: list[int] = []
+        self._content_tag: bytes | None = None
+        self._state_tag: bytes | None = None
+
+    @property
+    def size(self) -> int:
+        """Length of the archive in bytes."""
+        return self.layout.size
+
+    def known_crc(self, index: int) -> int:
+        """The CRC-32 of a member, or `UNKNOWN`."""
+        return self._crcs[index]
+
+    def learn(self, index: int, crc: int) -> None:
+        """Take a member's CRC for known; call `keep` some time after."""
+        self.layout.set_crc(index, crc)
+        self._crcs[index] = crc
+        self._fresh.append(index)
+
+    def keep(self) -> None:
+        """Keep what was learned beyond this archive, but of members that may still change unseen."""
+        if not self._fresh:
+            return
+        fresh, self._fresh = self._fresh, []
+        settled = [(self.listing[i], Checksum(self._crcs[i])) for i in fresh if self.listing.is_settled(i)]
+        self._checksums.remember(settled, self.form)
+
+    def crc(self, members: Members, index: int, stop: Stop) -> int:
+        """The CRC-32 of a member, computed and learned if need be; blocks. Requests for the same share the work.
+
+        Raises `FileChanged` when the member is not as listed, `Stopped` when told to stop.
+        """
+        if self._crcs[index] != UNKNOWN:
+            return self._crcs[index]
+        lock = self._locks[index % len(self._locks)]
+        while not lock.acquire(timeout=0.05):
+            if stop.is_set():
+                raise Stopped
+        try:
+            if self._crcs[index] == UNKNOWN:
+                self.learn(index, self._compute(members, index, stop))
+            return self._crcs[index]
+        finally:
+            lock.release()
+
+    def _compute(self, members: Members, index: int, stop: Stop) -> int:
+        size = self.listing.size(index)
+        with members.open(index) as file:
+            position, crc = advance_crc(file, size, *self._partial.pop(index, (0, 0)), stop)
+            now = os.fstat(file.fd)
+        if not members.is_listed(index, now):  # no validator has been given out without its CRC
+            raise FileChanged
+        if position < size:
+            self._partial[index] = position, crc
+            raise Stopped
+        return crc
+
+    async def prepare(self, directory: Directory, patience: float | None) -> None:
+        """Compute the CRCs that are not known, for `patience` seconds if it is not None; what is done is kept.
+
+        Raises `FileChanged` when a member is not as listed any more.
+        """
+        unknown = [index for index, crc in enumerate(self._crcs) if crc == UNKNOWN]
+        if not unknown:
+            return
+        end = Stop()
+        timer = None if patience is None else asyncio.get_running_loop().call_later(patience, end.set)
+        members = Members(directory, self.listing)
+        try:
+            async with aclosing(in_order(self._prepare_jobs(members, unknown, end), end, _WORKERS)) as done:
+                async for _ in done:
+                    pass
+        finally:
+            if timer is not None:
+                timer.cancel()
+
+    def _prepare_jobs(self, members: Members, indexes: list[int], end: Stop) -> Iterator[Callable[[], None]]:
+        first = 0
+        while first < len(indexes) and not end.is_set():
+            after, content = first, 0
+            while after < min(first + _RUN_MEMBERS, len(indexes)) and content < _RUN_BYTES:
+                content += self.listing.size(indexes[after])
+                after += 1
+            yield partial(self._prepare, members, indexes[first:after], end)
+            first = after
+
+    def _prepare(self, members: Members, indexes: list[int], end: Stop) -> None:
+        with suppress(Stopped):
+            for index in indexes:
+                if end.is_set():
+                    break
+                self.crc(members, index, end)
+        self.keep()
+
+    def tags(self) -> tuple[bytes | None, bytes | None]:
+        """Two strong validators, of the content and of the files' state; blocks.
+
+        The first is from the central directory, which has every name, size, CRC, time, mode and method: alike on
+        every replica, None until all CRCs are known. The second is from the facts that stored files have theirs
+        from: known at once and true on this machine, None while a member may change without showing it.
+        """
+        if self._content_tag is None and min(self._crcs, default=0) != UNKNOWN:
+            digest = _digest(self.form)
+            digest.update(self.layout.directory(0, len(self.layout)))
+            digest.update(self.layout.end)
+            self._content_tag = b'"z-%s"' % digest.hexdigest().encode()
+        if self._state_tag is None and self.listing.all_settled():
+            digest = _digest(self.form)
+            digest.update(self.listing.fingerprint())
+            self._state_tag = b'"s-%s"' % digest.hexdigest().encode()
+        return self._content_tag, self._state_tag
+
+
+def entry_of(listing: Listing, index: int, checksum: Checksum | None = None) -> Entry:
+    """The member that a listed file becomes: stored, unless its checksum says in which blocks it is packed."""
+    _, _, size, mtime_ns, _, mode = listing[index]
+    name = listing.archive_paths[index].encode()
+    mtime = mtime_ns // 1_000_000_000
+    if name.endswith(b"/"):
+        return Entry(name, 0, 0, mtime, mode)
+    if checksum is None or not checksum.blocks:
+        return Entry(name, size, size, mtime, mode)
+    return Entry(name, size, sum(array("I", checksum.blocks)), mtime, mode, DEFLATED, size > WHOLE)
+
+
+def _digest(form: str) -> hashlib.blake2b:
+    return hashlib.blake2b(f"{VERSION} {form}\n".encode(), digest_size=16)
+
+
+class ZipBody:
+    """An archive as the content of one response; `directory` stays open as long as this is used."""
+
+    __slots__ = ("_archive", "_layout", "_members")
+
+    def __init__(self, archive: Archive, directory: Directory) -> None:
+        self._archive = archive
+        self._layout = archive.layout
+        self._members = Members(directory, archive.listing)
+
+    def at_hand(self, start: int, stop: int) -> bytes | None:
+        """Nothing ever is: each member has to be opened."""
+        return None
+
+    async def pieces(self, start: int, stop: int) -> AsyncGenerator[Piece]:
+        """See `Body`; raises `FileChanged` before the last bytes of a member that is not the listed one any more."""
+        end = Stop()
+        held = b""  # short bytes go out with what comes next
+        async with aclosing(in_order(self._jobs(ByteRange(start, stop), end), end)) as made:
+            async for part in made:
+                if isinstance(part, bytes):
+                    held = held + part if held else part
+                else:
+                    with part:
+                        held += part.head
+                        if part.start < part.tail:
+                            if held:
+                                yield held
+                            yield FileSlice(part.file, part.start, part.tail - part.start)
+                            held = b""
+                        held += await self._read_tail(part, end)
+                if len(held) > _TAIL:
+                    yield held
+                    held = b""
+        if held:
+            yield held
+
+    async def _read_tail(self, part: "_LargeMember", end: Stop) -> bytes:
+        """The last bytes wanted of a member, copied, and after that the proof that it is still the same."""
+        tail = part.file.read_cached(part.tail, part.stop - part.tail)
+        if tail is None:
+            tail = await part.file.read(part.tail, part.stop - part.tail)
+        if not self._members.listing.matches(part.index, os.fstat(part.file.fd)):
+            await in_thread(self._members.verify, part.index, part.file, part.crc, end)
+        return tail
+
+    def _jobs(self, wanted: ByteRange, end: Stop) -> Iterator[Job]:
+        """Blocking jobs that make the bytes wanted, in order, none of them large but `_LargeMember`s."""
+        layout, blocks = self._layout, self._archive.blocks
+        index = layout.entry_at(wanted.start)
+        while index < len(layout) and layout.starts[index] < wanted.stop:
+            if self._is_small(index):
+                after = self._run_end(index, wanted.stop)
+                yield partial(self._run, index, after, wanted)
+                index = after
+                continue
+            if index in blocks:
+                yield from self._block_jobs(index, wanted)
+            else:
+                yield partial(self._open, index, wanted, end)
+            index += 1
+        yield from self._directory_jobs(wanted, end)
+
+    def _is_small(self, index: int) -> bool:
+        """Whether the member is read, or packed, whole and copied."""
+        blocks = self._archive.blocks.get(index)
+        if blocks is not None:
+            return len(blocks) == 1
+        return self._layout.starts[index + 1] - self._layout.starts[index] <= COPIED
+
+    def _run_end(self, index: int, stop: int) -> int:
+        """Up to where small members make one job."""
+        starts = self._layout.starts
+        first, limit = index, min(index + _RUN_MEMBERS, len(self._layout))
+        index += 1
+        while index < limit and starts[index] < stop and starts[index + 1] - starts[first] <= _RUN_BYTES:
+            if not self._is_small(index):
+                break
+            index += 1
+        return index
+
+    def _run(self, first: int, last: int, wanted: ByteRange) -> bytes:
+        archive, layout, members = self._archive, self._layout, self._members
+        starts = layout.starts
+        origin = starts[first]
+        run = scratch(starts[last] - origin)
+        for index in range(first, last):
+            data_start = layout.data_start(index) - origin
+            data = run[data_start : starts[index + 1] - origin]
+            crc = archive.known_crc(index)
+            if index in archive.blocks:
+                content = memoryview(bytearray(members.listing.size(index)))
+                members.read_into(index, content, crc)
+                data[:] = _repack(content, len(data), last=True)
+            elif not members.listing.paths[index].endswith("/"):
+                found = members.read_into(index, data, crc)
+                if crc == UNKNOWN:
+                    archive.learn(index, found)
+            run[starts[index] - origin : data_start] = layout.header(index)
+        archive.keep()
+        return bytes(_cut(run, origin, wanted))
+
+    def _open(self, index: int, wanted: ByteRange, end: Stop) -> "_LargeMember":
+        archive, layout = self._archive, self._layout
+        crc = archive.known_crc(index)
+        head = b""
+        data_start = layout.data_start(index)
+        if wanted.start < data_start:
+            crc = archive.crc(self._members, index, end)
+            archive.keep()
+            head = _cut(layout.header(index), layout.starts[index], wanted)
+        file = self._members.open(index)
+        try:
+            self._members.verify(index, file, crc, end)
+        except BaseException:
+            file.close()
+            raise
+        start = max(wanted.start - data_start, 0)
+        stop = max(min(wanted.stop, layout.starts[index + 1]) - data_start, start)
+        return _LargeMember(file, index, crc, head, start, stop)
+
+    def _block_jobs(self, index: int, wanted: ByteRange) -> Iterator[Job]:
+        """One job for each block of a large deflated member that has bytes wanted."""
+        layout = self._layout
+        if head := _cut(layout.header(index), layout.starts[index], wanted):
+            yield partial(bytes, head)
+        position = layout.data_start(index)
+        for number, length in enumerate(self._archive.blocks[index]):
+            if position < wanted.stop and position + length > wanted.start:
+                yield partial(self._block, index, number, position, wanted)
+            position += length
+        if foot := _cut(layout.descriptor(index), position, wanted):
+            yield partial(bytes, foot)
+
+    def _block(self, index: int, number: int, position: int, wanted: ByteRange) -> bytes:
+        offset = number * BLOCK
+        left = self._members.listing.size(index) - offset
+        data = scratch(min(BLOCK, left))
+        self._members.read_part(index, data, offset)
+        return _cut(_repack(data, self._archive.blocks[index][number], last=left <= BLOCK), position, wanted)
+
+    def _directory_jobs(self, wanted: ByteRange, end: Stop) -> Iterator[Job]:
+        layout = self._layout
+        if wanted.stop <= layout.directory_start:
+            return
+        first = max(layout.record_at(wanted.start), 0)
+        last = min(layout.record_at(wanted.stop - 1) + 1, len(layout))
+        for index in range(first, last, _RECORDS):
+            yield partial(self._directory, index, min(index + _RECORDS, last), wanted, end)
+        if foot := _cut(layout.end, layout.size - len(layout.end), wanted):
+            yield partial(bytes, foot)
+
+    def _directory(self, first: int, last: int, wanted: ByteRange, end: Stop) -> bytes:
+        archive, layout = self._archive, self._layout
+        for index in range(first, last):
+            archive.crc(self._members, index, end)
+        archive.keep()
+        return _cut(layout.directory(first, last), layout.directory_start + layout.records[first], wanted)
+
+
+class _LargeMember:
+    """An open member: the header to send before it, which of its bytes are wanted, from where they are copied."""
+
+    __slots__ = ("crc", "file", "head", "index", "start", "stop", "tail")
+
+    def __init__(self, file: OpenFile, index: int, crc: int, head: bytes, start: int, stop: int) -> None:
+        self.file = file
+        self.index = index
+        self.crc = crc
+        self.head = head
+        self.start = start
+        self.stop = stop
+        self.tail = max(start, stop - _TAIL)
+
+    def close(self) -> None:
+        self.file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+
+def _repack(data: memoryview, length: int, *, last: bool) -> bytes:
+    """A block as it was announced. Raises `FileChanged` if it comes out otherwise."""
+    packed = pack_block(data, last=last)
+    if len(packed) != length:
+        raise FileChanged
+    return packed
+
+
+def _cut(data: Bytes, position: int, wanted: ByteRange) -> Bytes:
+    """What is wanted of the bytes that lie at `position` of the archive."""
+    if wanted.start <= position and position + len(data) <= wanted.stop:
+        return data
+    return data[max(wanted.start - position, 0) : max(wanted.stop - position, 0)]

@@ -1,0 +1,85 @@
+"""Names of archive members: safe to unpack anywhere, and no two that a Windows or macOS disk takes for one.
+
+Pure. Works on the names of one directory at a time; a path is the names joined by "/".
+"""
+
+import re
+import unicodedata
+from collections.abc import Sequence
+
+_PLAIN = re.compile(r"[0-9A-Za-z_\-][0-9A-Za-z_\- .]*(?<![ .])")
+"""Names that need no mapping, unless they are a device's."""
+
+_HARMFUL = re.compile(r"[\x00-\x1f\x7f-\x9f/\\:]")
+"""Controls, separators of either kind, and the colon of a drive or of an alternate stream."""
+
+_DEVICE = re.compile(r"(CON|PRN|AUX|NUL|CONIN\$|CONOUT\$|(?:COM|LPT)[0-9¹²³])[ ]*(?=\.|$)", re.IGNORECASE)
+"""What Windows takes for a device, with any extension."""
+
+_INVALID_BYTE = re.compile("[\udc80-\udcff]")
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def safe_name(name: str) -> str:
+    """One path component for an archive, in NFC; `name` is as `os.listdir` gives it.
+
+    A byte that is not UTF-8 becomes %XX, as a URL would have it.
+    """
+    if _PLAIN.fullmatch(name) and not _DEVICE.match(name):
+        return name
+    name = _INVALID_BYTE.sub(lambda byte: f"%{ord(byte[0]) - 0xDC00:02X}", name)
+    name = _LONE_SURROGATE.sub("\ufffd", name)
+    name = unicodedata.normalize("NFC", name)  # macOS gives NFD, which other systems show with loose accents
+    name = _HARMFUL.sub("_", name)
+    name = _DEVICE.sub(lambda device: f"{device[0]}_", name, count=1) if _DEVICE.match(name) else name
+    if not name.rstrip(" ."):  # Windows drops trailing dots and spaces: ".. " would be the parent
+        return "_" * max(len(name), 1)
+    return name
+
+
+def unique_names(names: Sequence[str]) -> list[str]:
+    """A safe name for each of the distinct names of one directory, in their order, no two alike.
+
+    Of names that collide the first in order keeps its own; the others get " (2)", " (3)" and so on before
+    the extension, passing over what is taken. The same names in the same order always give the same result.
+    """
+    mapped = [safe_name(name) for name in names]
+    taken: set[str] = set()
+    late: list[int] = []
+    for index, name in enumerate(mapped):
+        key = _collision_key(name)
+        if key in taken:
+            late.append(index)
+        else:
+            taken.add(key)
+    counters: dict[str, int] = {}
+    for index in late:
+        mapped[index] = _numbered(mapped[index], taken, counters)
+    return mapped
+
+
+def _numbered(name: str, taken: set[str], counters: dict[str, int]) -> str:
+    stem, extension = _split(name)
+    number = counters.get(_collision_key(name), 1)
+    while True:
+        number += 1
+        candidate = f"{stem} ({number}){extension}"
+        key = _collision_key(candidate)
+        if key not in taken:
+            taken.add(key)
+            counters[_collision_key(name)] = number
+            return candidate
+
+
+def _split(name: str) -> tuple[str, str]:
+    dot = name.rfind(".")
+    return (name[:dot], name[dot:]) if dot > 0 else (name, "")
+
+
+def _collision_key(name: str) -> str:
+    """Equal for names that a disk which ignores case, normal form or trailing dots takes for one."""
+    if name.isascii():
+        return name.lower().rstrip(" .")
+    # Unicode §3.13, D145: canonical caseless match.
+    folded = unicodedata.normalize("NFD", unicodedata.normalize("NFD", name).casefold())
+    return folded.rstrip(" .")

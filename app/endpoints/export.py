@@ -1,0 +1,121 @@
+"""`/export/users`: the users table as CSV or JSON lines; `/export/data`: computed figures by way of a made file."""
+
+import logging
+import time
+from collections.abc import Callable
+
+from app.asgi.request import Request
+from app.asgi.respond import respond, respond_blocks, send_whole
+from app.asgi.types import Receive, Scope, Send
+from app.bodies.csv_export import export_blocks
+from app.bodies.data_export import data_blocks, data_facts
+from app.bodies.gzip_blocks import gzip_blocks
+from app.bodies.made_file import made_file
+from app.bodies.stored_file import StoredFile
+from app.http.accept_encoding import prefers
+from app.http.disposition import content_disposition
+from app.http.errors import HTTPError, InvalidParameters
+from app.http.media_types import NOSNIFF
+from app.http.message import Header, Representation
+from app.http.parameters import Query
+from app.http.plan import plan
+from app.storage.errors import MissingExtra, StorageError
+from app.storage.row_source import COLUMNS, Csv, JsonLines, Notation, RowSource, Selection
+from app.storage.temporary import TemporaryFiles
+from app.storage.threads import in_thread
+
+logger = logging.getLogger("app")
+
+CSV_TYPE = b"text/csv; charset=utf-8"
+JSON_LINES_TYPE = b"application/x-ndjson"
+RETRY_AFTER = b"5"
+"""Seconds until it is worth asking again for a database that was away."""
+
+_DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t", ",": ",", ";": ";", "\t": "\t"}
+_MOST_ROWS = (1 << 63) - 1
+
+Clock = Callable[[], float]
+
+
+def missing_extra(error: MissingExtra) -> HTTPError:
+    """The answer of an endpoint whose library is not installed."""
+    return HTTPError(501, f"Not available here: install asgi-downloads[{error.extra}]")
+
+
+class ExportUsers:
+    """All users, or those that the query selects, as they are at this moment."""
+
+    def __init__(self, source: RowSource | MissingExtra, clock: Clock = time.time) -> None:
+        self.source = source
+        self.clock = clock
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope)
+        selection, notation = read_query(request.query_string)
+        if isinstance(self.source, MissingExtra):
+            raise missing_extra(self.source)
+        try:
+            if request.method == "HEAD":  # sends no block, so that nothing else would notice
+                await self.source.check()
+            blocks = export_blocks(self.source, selection, notation)
+            headers = self._headers(notation)
+            if prefers(request.headers, b"gzip"):
+                headers.append((b"content-encoding", b"gzip"))
+                blocks = gzip_blocks(blocks)
+            await respond_blocks(200, headers, blocks, scope, receive, send)
+        except StorageError as error:
+            logger.warning("no users export: %s: %s", type(error).__name__, error)
+            raise HTTPError(503, "The database is not available", ((b"retry-after", RETRY_AFTER),)) from error
+
+    def _headers(self, notation: Notation) -> list[Header]:
+        content_type, suffix = (CSV_TYPE, "csv") if isinstance(notation, Csv) else (JSON_LINES_TYPE, "jsonl")
+        stamp = time.strftime("%Y%m%d-%H%M%S", time.localtime(self.clock()))
+        return [
+            (b"content-type", content_type),
+            (b"content-disposition", content_disposition("attachment", f"users-{stamp}.{suffix}")),
+            (b"cache-control", b"no-store"),
+            (b"vary", b"accept-encoding"),
+            (b"x-accel-buffering", b"no"),  # or nginx would take the whole export onto its disk
+            NOSNIFF,
+        ]
+
+
+def read_query(query_string: bytes) -> tuple[Selection, Notation]:
+    """What `/export/users` is asked for. Raises `InvalidParameters`."""
+    with Query(query_string) as query:
+        form = query.choice("format", "csv", ("csv", "jsonl"))
+        delimiter = query.choice("delimiter", "comma", _DELIMITERS)
+        excel = query.boolean("excel", False)
+        columns = query.choices("columns", COLUMNS, COLUMNS)
+        selection = Selection(
+            columns,
+            since=query.moment("since", None),
+            until=query.moment("until", None),
+            limit=query.integer("limit", None, ge=1, le=_MOST_ROWS),
+        )
+    if len(set(columns)) < len(columns):
+        message = "Value error, a column can be named once only"
+        raise InvalidParameters(
+            [{"type": "value_error", "loc": ["query", "columns"], "msg": message, "input": ",".join(columns)}]
+        )
+    return selection, Csv(_DELIMITERS[delimiter], excel) if form == "csv" else JsonLines()
+
+
+class ExportData:
+    """Ten thousand rows, written to a made file and sent from there like any file."""
+
+    def __init__(self, files: TemporaryFiles, clock: Clock = time.time) -> None:
+        self.files = files
+        self.clock = clock
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope)
+        size, etag = await in_thread(data_facts)
+        fields = ((b"content-disposition", content_disposition("attachment", "export.csv")), NOSNIFF)
+        representation = Representation(size, CSV_TYPE, etag, fields=fields)
+        decided = plan(request.method, request.headers, representation, now=int(self.clock()))
+        if not decided.segments:
+            await send_whole(decided.status, decided.headers, b"", send)
+            return
+        async with made_file(self.files, data_blocks()) as file:
+            await respond(decided, StoredFile(file), scope, receive, send)

@@ -1,0 +1,62 @@
+"""`/reports/generate/{report_id}`: a report that is made for this request and gone after it."""
+
+import time
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+
+from app.asgi.request import Request
+from app.asgi.respond import respond, send_whole
+from app.asgi.types import Receive, Scope, Send
+from app.bodies.made_file import content_tag, made_file
+from app.bodies.report import Report, in_process, require_reportlab, users_table
+from app.bodies.stored_file import StoredFile
+from app.endpoints.export import Clock, missing_extra
+from app.http.disposition import content_disposition
+from app.http.media_types import NOSNIFF
+from app.http.message import Header, Representation
+from app.http.plan import plan
+from app.storage.errors import MissingExtra
+from app.storage.row_source import RowSource
+from app.storage.temporary import TemporaryFiles
+
+PDF_TYPE = b"application/pdf"
+
+
+class GeneratedReport:
+    """A PDF about any id; `make` turns a report into bytes, away from the event loop."""
+
+    def __init__(
+        self,
+        source: RowSource | None,
+        files: TemporaryFiles,
+        *,
+        make: Callable[[Report], Awaitable[bytes]] = in_process,
+        clock: Clock = time.time,
+    ) -> None:
+        self.source = source
+        self.files = files
+        self.make = make
+        self.clock = clock
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope)
+        report_id = request.path_params["report_id"]
+        fields: tuple[Header, ...] = (
+            (b"content-disposition", content_disposition("attachment", f"report-{report_id}.pdf")),
+            (b"cache-control", b"no-store"),
+            NOSNIFF,
+        )
+        now = self.clock()
+        try:
+            if request.method == "HEAD":  # makes nothing, so it knows no length (RFC 9110 §9.3.2 allows that)
+                require_reportlab()
+                await send_whole(200, [(b"content-type", PDF_TYPE), *fields], b"", send)
+                return
+            table = await users_table(self.source)
+            content = await self.make(Report(report_id, datetime.fromtimestamp(int(now), UTC), table))
+        except MissingExtra as error:
+            raise missing_extra(error) from error
+        representation = Representation(len(content), PDF_TYPE, content_tag(content), fields=fields)
+        decided = plan(request.method, request.headers, representation, now=int(now))
+        async with made_file(self.files, (content,)) as file:
+            await respond(decided, StoredFile(file), scope, receive, send)

@@ -1,0 +1,342 @@
+"""What is measured: servers, each started here on a free port and stopped again, and programs that only make bytes.
+
+A server and all its descendants run on one core; the load runs elsewhere (runner.py).
+"""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from importlib import util
+from pathlib import Path
+from string import Template
+from types import TracebackType
+from typing import Self
+
+from bench import measure
+from bench.environment import ROOT
+from bench.load import Address, on_core
+
+_PEERS = Path(__file__).resolve().parent / "peers"
+_PATH = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin"))
+_START_PATIENCE = 30.0
+_STOP_PATIENCE = 5.0
+
+
+class TargetDied(Exception):
+    """The server did not start, or is no more; the end of its log says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """Where a target finds its things: the data directory, a scratch directory that is its own, ports to listen on."""
+
+    data: Path
+    scratch: Path
+    port: int
+    inner_port: int
+    database_url: str
+
+
+Commands = Callable[[Launch], Sequence[tuple[int, Sequence[str]]]]
+"""Each process to start, and the port on which it listens when it is ready."""
+
+Environment = Callable[[Launch], Mapping[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A server. `commands` gives the processes to start, in order; `needs` are programs and modules it requires.
+
+    `rewrite` (from, to) turns the start of a case's path, for servers that have the same file at another URL.
+    """
+
+    id: str
+    what: str
+    commands: Commands
+    environment: Environment = lambda launch: {
+        "BENCH_DATA": str(launch.data),
+        "BENCH_DATABASE_URL": launch.database_url,
+    }
+    needs: tuple[str, ...] = ()
+    rewrite: tuple[str, str] = ("", "")
+
+    def path(self, path: str) -> str:
+        before, after = self.rewrite
+        return after + path[len(before) :] if before and path.startswith(before) else path
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A command line that writes the content to stdout; the measured run writes to /dev/null.
+
+    A last line of JSON on stderr (`cpu`, `wall` in seconds, `bytes`) takes precedence over the kernel's account of the
+    process: an interpreter says so what its work cost without its own start.
+    """
+
+    id: str
+    what: str
+    command: Callable[[Path, str], Sequence[str]]
+    needs: tuple[str, ...] = ()
+
+
+def missing(needs: Sequence[str]) -> str | None:
+    """Why a target cannot run here, or None: `name` is a program, `py:name` a module."""
+    for need in needs:
+        if need.startswith("py:"):
+            if util.find_spec(need[3:]) is None:
+                return f"the Python package {need[3:]} is not installed"
+        elif shutil.which(need, path=_PATH) is None:
+            return f"{need} is not installed"
+    return None
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@dataclass(slots=True)
+class Server:
+    """A running target, in a `with`: started, ready, measured by its process trees, gone afterwards."""
+
+    target: Target
+    data: Path
+    database_url: str = ""
+    core: int | None = None
+    address: Address = field(init=False)
+    _processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    _scratch: tempfile.TemporaryDirectory[str] | None = None
+
+    def __enter__(self) -> Self:
+        self._scratch = tempfile.TemporaryDirectory(prefix="bench-target-")
+        scratch = Path(self._scratch.name)
+        launch = Launch(self.data, scratch, free_port(), free_port(), self.database_url)
+        self.address = Address("127.0.0.1", launch.port)
+        environment = {**os.environ, "PATH": _PATH, "PYTHONPATH": str(ROOT), "TMPDIR": str(scratch)}
+        environment |= self.target.environment(launch)
+        try:
+            with on_core(self.core), open(scratch / "log", "wb") as log:
+                for port, command in self.target.commands(launch):
+                    process = subprocess.Popen(
+                        command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                        start_new_session=True,
+                    )  # fmt: skip
+                    self._processes.append(process)
+                    self._await_ready(port)
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.stop()
+
+    def _await_ready(self, port: int) -> None:
+        deadline = time.monotonic() + _START_PATIENCE
+        while time.monotonic() < deadline:
+            self.check_alive()
+            with suppress(OSError), socket.create_connection((self.address.host, port), timeout=1):
+                return
+            time.sleep(0.02)
+        raise TargetDied(f"{self.target.id} did not listen within {_START_PATIENCE:.0f} s{self._log_end()}")
+
+    def check_alive(self) -> None:
+        for process in self._processes:
+            if process.poll() is not None:
+                raise TargetDied(f"{self.target.id} ended with status {process.returncode}{self._log_end()}")
+
+    def _log_end(self) -> str:
+        if self._scratch is None:
+            return ""
+        text = Path(self._scratch.name, "log").read_text(encoding="utf-8", errors="replace").strip()
+        return ": " + " | ".join(text.splitlines()[-5:])[-600:] if text else ""
+
+    def cpu_time(self) -> measure.CpuTime:
+        """Raises measure.ProcessGone when a process is."""
+        times = [measure.cpu_time(process.pid) for process in self._processes]
+        return measure.CpuTime(sum(t.total for t in times), sum(t.user for t in times), sum(t.system for t in times))
+
+    def settle(self) -> None:
+        for process in self._processes:
+            measure.settle(process.pid)
+
+    def resident(self) -> int:
+        return sum(measure.resident(process.pid) for process in self._processes)
+
+    def private(self) -> int:
+        return sum(measure.private(process.pid) for process in self._processes)
+
+    def reset_peak(self) -> None:
+        for process in self._processes:
+            measure.reset_peak(process.pid)
+
+    def peak(self) -> int:
+        return sum(measure.peak(process.pid) for process in self._processes)
+
+    def stop(self) -> None:
+        """SIGTERM to each, then SIGKILL to what is left of the sessions that were started here."""
+        for process in reversed(self._processes):
+            process.terminate()
+        deadline = time.monotonic() + _STOP_PATIENCE
+        for process in self._processes:
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(max(0.0, deadline - time.monotonic()))
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        self._processes.clear()
+        if self._scratch is not None:
+            self._scratch.cleanup()
+            self._scratch = None
+
+
+# ours
+
+
+def _app_environment(launch: Launch) -> dict[str, str]:
+    (launch.scratch / "state").mkdir(exist_ok=True)
+    values = {"APP_DATA_DIR": str(launch.data), "APP_STATE_DIR": str(launch.scratch / "state")}
+    return values | ({"APP_DATABASE_URL": launch.database_url} if launch.database_url else {})
+
+
+def _serve(port: int, launch: Launch) -> list[str]:
+    return [sys.executable, "-m", "app", "serve", str(launch.data), "--port", str(port), "--no-access-log"]
+
+
+def _offloaded(launch: Launch) -> list[tuple[int, list[str]]]:
+    inner = launch.inner_port
+    return [(inner, _serve(inner, launch)), (launch.port, _nginx(launch, "offload.conf"))]
+
+
+# peers
+
+
+def _uvicorn(app: str, launch: Launch) -> list[str]:
+    return [
+        sys.executable, "-m", "uvicorn", app, "--host", "127.0.0.1", "--port", str(launch.port), "--no-access-log",
+        "--log-level", "warning",
+    ]  # fmt: skip
+
+
+def _granian(launch: Launch) -> list[str]:
+    return [
+        sys.executable, "-m", "granian", "--interface", "asgi", "--host", "127.0.0.1", "--port", str(launch.port),
+        "--workers", "1", "--runtime-threads", "1", "--loop", "uvloop", "--http", "1", "--no-ws", "--no-access-log",
+        "--log-level", "warning", "bench.peers.starlette_files:app",
+    ]  # fmt: skip
+
+
+def _aiohttp(launch: Launch) -> list[str]:
+    return [sys.executable, "-m", "bench.peers.aiohttp_files", str(launch.port)]
+
+
+def _nginx(launch: Launch, template: str) -> list[str]:
+    """nginx with a configuration in the scratch directory; started by root its worker stays root, to read the data."""
+    values = {
+        "user": "user root;" if os.geteuid() == 0 else "",
+        "scratch": launch.scratch,
+        "data": launch.data,
+        "port": launch.port,
+        "inner_port": launch.inner_port,
+    }
+    text = Template((_PEERS / template).read_text(encoding="utf-8")).substitute(values)
+    path = launch.scratch / "nginx.conf"
+    path.write_text(text, encoding="utf-8")
+    return ["nginx", "-e", "stderr", "-c", str(path)]
+
+
+def _null_zip(maker: str) -> Callable[[Path, str], list[str]]:
+    return lambda data, argument: [sys.executable, "-m", "bench.peers.null_zip", maker, str(data / argument)]
+
+
+def _sqlite3(data: Path, argument: str) -> list[str]:
+    query = "SELECT id, name, email, created_at FROM users ORDER BY id"
+    return ["sqlite3", "-readonly", "-header", "-csv", str(data / "app.db"), query]
+
+
+def _psql(data: Path, argument: str) -> list[str]:
+    query = "COPY (SELECT id, name, email, created_at FROM users ORDER BY id) TO STDOUT WITH (FORMAT csv, HEADER)"
+    return ["psql", "-X", "-q", argument, "-c", query]
+
+
+TARGETS: dict[str, Target | Program] = {
+    target.id: target
+    for target in (
+        Target(
+            "ours", "this service: `python -m app serve`", lambda launch: [(launch.port, _serve(launch.port, launch))],
+            _app_environment,
+        ),
+        Target(
+            "ours-fallback", "this service on plain uvicorn, no zero-copy",
+            lambda launch: [(launch.port, _uvicorn("app.main:app", launch))], _app_environment,
+        ),
+        Target(
+            "ours-nginx", "this service behind nginx, which sends the files (X-Accel-Redirect)", _offloaded,
+            lambda launch: {**_app_environment(launch), "APP_ACCEL_PREFIX": "/_protected/"}, needs=("nginx",),
+        ),
+        Target(
+            "hello", "uvicorn, 1 KiB from memory: the floor",
+            lambda launch: [(launch.port, _uvicorn("bench.peers.hello:app", launch))]
+        ),
+        Target(
+            "fastapi", "FastAPI on uvicorn, FileResponse; CSV row by row",
+            lambda launch: [(launch.port, _uvicorn("bench.peers.fastapi_guide:app", launch))], needs=("py:fastapi",),
+        ),
+        Target(
+            "fastapi-stream", "FastAPI on uvicorn, StreamingResponse with a generator",
+            lambda launch: [(launch.port, _uvicorn("bench.peers.fastapi_guide:app", launch))], needs=("py:fastapi",),
+            rewrite=("/download/", "/download/large/"),
+        ),
+        Target(
+            "fastapi-aiofiles", "FastAPI on uvicorn, StreamingResponse with aiofiles",
+            lambda launch: [(launch.port, _uvicorn("bench.peers.fastapi_guide:app", launch))], needs=("py:fastapi",),
+            rewrite=("/download/", "/download/async/"),
+        ),
+        Target(
+            "fastapi-video", "FastAPI on uvicorn, the hand-written range generator",
+            lambda launch: [(launch.port, _uvicorn("bench.peers.fastapi_guide:app", launch))], needs=("py:fastapi",),
+            rewrite=("/download/", "/video/"),
+        ),
+        Target(
+            "starlette", "Starlette on uvicorn, FileResponse; ZIP by zipstream-ng",
+            lambda launch: [(launch.port, _uvicorn("bench.peers.starlette_files:app", launch))],
+            needs=("py:starlette", "py:zipstream"),
+        ),
+        Target(
+            "granian", "Starlette on Granian, FileResponse", lambda launch: [(launch.port, _granian(launch))],
+            needs=("py:granian", "py:zipstream"),
+        ),
+        Target(
+            "aiohttp", "aiohttp, FileResponse",
+            lambda launch: [(launch.port, _aiohttp(launch))],
+            needs=("py:aiohttp",),
+        ),
+        Target(
+            "nginx", "nginx alone, sendfile: control and limit",
+            lambda launch: [(launch.port, _nginx(launch, "nginx.conf"))], needs=("nginx",),
+        ),
+    )
+} | {
+    program.id: program
+    for program in (
+        Program("sqlite3", "the `sqlite3 -csv` command, to /dev/null", _sqlite3, needs=("sqlite3",)),
+        Program("psql", "psql with COPY TO STDOUT, to /dev/null", _psql, needs=("psql",)),
+        Program("zip-ours", "our archive, CRCs known, to nothing", _null_zip("ours")),
+        Program("zip-ours-cold", "our archive, CRCs unknown, to nothing", _null_zip("ours-cold")),
+        Program("zip-zipstream", "zipstream-ng, to nothing", _null_zip("zipstream"), needs=("py:zipstream",)),
+        Program("zip-ours-deflate", "our archive, deflated, to nothing", _null_zip("ours-deflate")),
+        Program(
+            "zip-zipstream-6", "zipstream-ng, deflate level 6, to nothing", _null_zip("zipstream-6"),
+            needs=("py:zipstream",),
+        ),
+    )
+}  # fmt: skip

@@ -1,0 +1,95 @@
+"""No name leaves the directory it is unpacked to, and no two meet there."""
+
+import unicodedata
+from dataclasses import dataclass
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.bodies.zip_names import safe_name, unique_names
+
+
+@dataclass(frozen=True)
+class Case:
+    id: str
+    name: str
+    want: str
+
+
+NAMES = [
+    Case("plain", "report-2024_v2.txt", "report-2024_v2.txt"),
+    Case("dot-file", ".env", ".env"),
+    Case("space-and-quotes", 'a "b" (c).txt', 'a "b" (c).txt'),
+    Case("umlaut-composed", "f\u00fcr.txt", "f\u00fcr.txt"),
+    Case("umlaut-as-macos-has-it", "fu\u0308r.txt", "f\u00fcr.txt"),
+    Case("emoji", "\U0001f4e6.bin", "\U0001f4e6.bin"),
+    Case("not-utf-8", b"caf\xe9.txt".decode("utf-8", "surrogateescape"), "caf%E9.txt"),
+    Case("backslash", "..\\..\\evil.exe", ".._.._evil.exe"),
+    Case("drive", "C:evil.exe", "C_evil.exe"),
+    Case("alternate-stream", "a.txt:hidden", "a.txt_hidden"),
+    Case("newline", "a\nb", "a_b"),
+    Case("c1-control", "a\x9bb", "a_b"),
+    Case("device", "NUL", "NUL_"),
+    Case("device-with-extension", "con.txt", "con_.txt"),
+    Case("device-with-superscript", "com\u00b9.log", "com\u00b9_.log"),
+    Case("device-with-spaces", "aux  .log", "aux  _.log"),
+    Case("not-a-device", "console.txt", "console.txt"),
+    Case("not-a-device-either", "com10", "com10"),
+    Case("parent-in-disguise", ".. ", "___"),
+    Case("three-dots", "...", "___"),
+    Case("trailing-dot", "name.", "name."),
+]
+
+
+@pytest.mark.parametrize("case", NAMES, ids=lambda c: c.id)
+def test_a_name_is_safe_and_stays_readable(case: Case) -> None:
+    assert safe_name(case.name) == case.want
+
+
+@dataclass(frozen=True)
+class Siblings:
+    id: str
+    names: list[str]
+    want: list[str]
+
+
+SIBLINGS = [
+    Siblings("case", ["A.txt", "a.txt"], ["A.txt", "a (2).txt"]),
+    Siblings("normal-form", ["f\u00fcr", "fu\u0308r"], ["f\u00fcr", "f\u00fcr (2)"]),
+    Siblings("sharp-s", ["STRASSE", "stra\u00dfe"], ["STRASSE", "stra\u00dfe (2)"]),
+    Siblings("trailing-dot", ["a", "a."], ["a", "a (2)."]),
+    Siblings("mapped-alike", ["a:b", "a\\b", "a_b"], ["a_b", "a_b (2)", "a_b (3)"]),
+    Siblings("own-name-kept", ["A.txt", "a (2).txt", "a.txt"], ["A.txt", "a (2).txt", "a (3).txt"]),
+    Siblings("dot-files", [".A", ".a"], [".A", ".a (2)"]),
+    Siblings("three", ["X", "x", "x."], ["X", "x (2)", "x (3)."]),
+]
+
+
+@pytest.mark.parametrize("case", SIBLINGS, ids=lambda c: c.id)
+def test_names_that_a_disk_takes_for_one_are_numbered(case: Siblings) -> None:
+    assert unique_names(case.names) == case.want
+
+
+def _key(name: str) -> str:
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFD", name).casefold()).rstrip(" .")
+
+
+SHORT = st.text(st.sampled_from("aAbB.: \\ñÑn\u0303ßsS\udce9\x00\u200b()2"), min_size=1, max_size=5)
+
+
+@given(st.lists(st.one_of(SHORT, st.text(min_size=1, max_size=12)).filter(lambda n: "/" not in n), unique=True))
+def test_any_names_become_as_many_safe_ones(names: list[str]) -> None:
+    made = unique_names(names)
+    assert len(made) == len(names)
+    assert len({_key(name) for name in made}) == len(names)
+    for name in made:
+        assert name.encode()
+        assert not set(name) & set("/\\:\0")
+        assert name.strip(" ."), "would be the directory itself or its parent"
+    assert unique_names(names) == made
+
+
+def test_many_collisions_take_no_quadratic_time() -> None:
+    names = [f"{'a' * 9}{'.' * n}" for n in range(3000)]
+    assert len(set(unique_names(names))) == 3000

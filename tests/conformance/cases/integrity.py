@@ -1,0 +1,71 @@
+"""Repr-Digest when it is asked for (RFC 9530): FastAPI has none, and no row asks for it; extra fields are free (E8)."""
+
+import base64
+import hashlib
+
+from tests.conformance import tree
+from tests.conformance.case import Request, get, head, rfc, want
+
+
+def _digest(path: str) -> str:
+    return f"sha-256=:{base64.b64encode(hashlib.sha256(tree.content(path)).digest()).decode()}:"
+
+
+DATA = "/download/data.bin"
+DIGEST = _digest("downloads/data.bin")
+ASKED = {
+    "plain": "sha-256=1",
+    "highest": "sha-256=10",
+    "among-others": "sha-512=3, sha-256=10, unixsum=0",
+    "with-a-parameter": "sha-256=5;q=1",
+}
+UNASKED = {"zero": "sha-256=0", "others-alone": "sha-512=9, md5=1", "garbage": "!!", "upper-case": "SHA-256=5"}
+
+CASES = [
+    *(
+        rfc(f"digest-{name}", "E8", "RFC 9530 §4", get(DATA, Want_Repr_Digest=value), want(200, repr_digest=DIGEST))
+        for name, value in ASKED.items()
+    ),
+    *(
+        rfc(f"digest-not-{name}", "E8", "RFC 9530 §4", get(DATA, Want_Repr_Digest=value), want(200, repr_digest=None))
+        for name, value in UNASKED.items()
+    ),
+    rfc("digest-unasked", "E8", "RFC 9530 §4", get(DATA), want(200, repr_digest=None)),
+    rfc(
+        "digest-of-head",
+        "E8 B1",
+        "RFC 9530 §3",
+        head(DATA, Want_Repr_Digest="sha-256=1"),
+        want(200, b"", repr_digest=DIGEST),
+    ),
+    # The digest is of the whole representation, whatever part of it is sent.
+    rfc(
+        "digest-of-a-range",
+        "E8 G1",
+        "RFC 9530 §3",
+        get(DATA, Want_Repr_Digest="sha-256=1", Range="bytes=0-9"),
+        want(206, repr_digest=DIGEST),
+    ),
+    rfc(
+        "digest-of-several-ranges",
+        "E8 H1",
+        "RFC 9530 §3",
+        get(DATA, Want_Repr_Digest="sha-256=1", Range="bytes=0-9,4000-"),
+        want(206, repr_digest=DIGEST),
+    ),
+    rfc(
+        "digest-of-nothing",
+        "E8",
+        "RFC 9530 §3",
+        get("/download/empty.bin", Want_Repr_Digest="sha-256=1"),
+        want(200, b"", repr_digest=_digest("downloads/empty.bin")),
+    ),
+    rfc("digest-of-an-error", "E8", "RFC 9530 §3", get("/download/missing", Want_Repr_Digest="sha-256=1"), want(404)),
+    rfc(
+        "digest-in-two-lines",
+        "E8",
+        "5.3",
+        Request(DATA.encode(), headers=(("Want-Repr-Digest", "md5=1"), ("Want-Repr-Digest", "sha-256=2"))),
+        want(200, repr_digest=DIGEST),
+    ),
+]

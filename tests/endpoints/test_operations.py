@@ -1,0 +1,78 @@
+"""What an orchestrator is told."""
+
+import asyncio
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from app.asgi.types import Message
+from app.main import Application, create_app
+from app.settings import Settings
+from tests.support.asgi import exchange
+
+
+@pytest.mark.parametrize("path", ["/livez", "/healthz"])
+def test_the_process_is_up(path: str, app: Application) -> None:
+    answer = exchange(app, path)
+    assert (answer.status, json.loads(answer.content)) == (200, {"status": "ok"})
+    assert answer.headers[b"cache-control"] == b"no-store"
+
+
+def test_ready_with_data_and_database(data: Path) -> None:
+    import sqlite3
+
+    with sqlite3.connect(data / "app.db") as database:
+        database.execute("CREATE TABLE users (id INTEGER PRIMARY KEY, name, email, created_at)")
+    database.close()
+    answer = exchange(create_app(Settings(data_dir=data)), "/readyz")
+    assert (answer.status, json.loads(answer.content)) == (200, {"status": "ok"})
+
+
+def test_not_ready_says_what_is_missing_without_saying_where(data: Path, app: Application) -> None:
+    shutil.rmtree(data)
+    answer = exchange(app, "/readyz")
+    assert answer.status == 503
+    checks = {"data": "the data directory is not there", "database": "the database does not answer"}
+    assert json.loads(answer.content) == {"status": "unavailable", "checks": checks}
+    assert str(data).encode() not in answer.content
+
+
+def test_head_has_the_fields_and_no_content(app: Application) -> None:
+    answer = exchange(app, "/livez", "HEAD")
+    assert (answer.status, answer.headers[b"content-length"], bytes(answer.content)) == (200, b"15", b"")
+
+
+def test_start_up_sweeps_what_a_dead_process_left_and_shutdown_ends_orderly(tmp_path: Path) -> None:
+    app = create_app(Settings(data_dir=tmp_path, temp_dir=tmp_path))
+    left = Path(app._made.path) / "0123456789abcdef.tmp"
+    left.touch()
+
+    async def run() -> list[str]:
+        said: list[str] = []
+        swept = asyncio.Event()
+        sweep = app._made.sweep
+        loop = asyncio.get_running_loop()
+
+        def sweeping() -> int:
+            count = sweep()
+            loop.call_soon_threadsafe(swept.set)
+            return count
+
+        app._made.sweep = sweeping  # type: ignore[method-assign]
+        asked = iter(["lifespan.startup", "lifespan.shutdown"])
+
+        async def receive() -> Message:
+            if said:
+                await swept.wait()
+            return {"type": next(asked)}
+
+        async def send(message: Message) -> None:
+            said.append(message["type"])
+
+        await app({"type": "lifespan"}, receive, send)
+        return said
+
+    assert asyncio.run(run()) == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
+    assert not left.exists()

@@ -15,10 +15,8 @@ from time import monotonic
 
 import uvicorn
 
+from app.endpoints.operations import DRAINING
 from app.server.connection import Connection
-
-DRAINING = "app.draining"
-"""The key in the application's state that says so; every request's scope has it from then on."""
 
 LAST_CALL = 0.2
 """Seconds in which a request that was on its way when the end was told still finds its connection open."""
@@ -84,7 +82,7 @@ class Server(uvicorn.Server):
     def end(self) -> None:
         """Stop accepting and finish what is under way."""
         self._told_at = self._told_at or monotonic()
-        self.lifespan.state[DRAINING] = True
+        self.lifespan.state[DRAINING] = True  # each request's scope has a copy of this state
         self._patient = False
         self.should_exit = True
         self._told.set()

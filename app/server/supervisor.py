@@ -67,6 +67,7 @@ class Supervisor:
     """Called in a new worker before it starts to serve."""
     _workers: list[_Worker] = field(default_factory=list)
     _announced: bool = False
+    _once_more: bool = False
     _told_at: float | None = None
     _kill_at: float = float("inf")
     _retry_at: float = float("inf")
@@ -124,6 +125,8 @@ class Supervisor:
         if now >= self._retry_at:
             self._retry_at = float("inf")
             self._fill()
+        if self._once_more and not self._ending and not any(worker.replaces for worker in self._workers):
+            self._replace()
 
     def _heard(self) -> bytes:
         with suppress(BlockingIOError):
@@ -141,9 +144,10 @@ class Supervisor:
 
     def _replace(self) -> None:
         """Start a successor for each worker; a worker retires when its successor serves."""
+        self._once_more = False
         serving = [worker for worker in self._workers if not worker.retired]
         if any(worker.replaces for worker in serving):
-            logger.warning("The workers are already being replaced.")
+            self._once_more = True  # those may have begun before whatever it is that changed
         elif len(self._workers) + len(serving) > places(self.config.workers):
             logger.warning("The workers are not replaced: too many are still finishing.")
         else:

@@ -7,32 +7,17 @@ from pathlib import Path
 
 import pytest
 
-import app.main
-from app.main import Application, create_app
+from app.application import create_app
 from app.settings import Settings, SettingsError
 from tests.support.asgi import exchange
 
 
-def test_the_application_of_the_environment_is_made_once_when_asked_for(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setenv("APP_DATA_DIR", str(tmp_path))
-    monkeypatch.delitem(vars(app.main), "app", raising=False)
-    first = app.main.app
-    assert isinstance(first, Application)
-    assert first is app.main.app
-    assert first.settings.data_dir == tmp_path
-    monkeypatch.delitem(vars(app.main), "app")
-
-
-def test_the_module_has_nothing_else_of_the_kind() -> None:
-    with pytest.raises(AttributeError, match="has no attribute 'application'"):
-        _ = app.main.application
-
-
-def test_importing_the_package_makes_no_application(tmp_path: Path) -> None:
-    code = "import app.main; assert 'app' not in vars(app.main)"
-    subprocess.run([sys.executable, "-c", code], check=True, env={"APP_PORT": "no number", "PYTHONPATH": "."})
+def test_a_server_finds_the_application_of_the_environment(tmp_path: Path) -> None:
+    """By name in the module's variables, as servers look it up in more than one way."""
+    code = "import app.main; print(vars(app.main)['app'].settings.data_dir)"
+    environ = {"APP_DATA_DIR": str(tmp_path), "PYTHONPATH": "."}
+    shown = subprocess.run([sys.executable, "-c", code], check=True, env=environ, capture_output=True, text=True)
+    assert shown.stdout == f"{tmp_path}\n"
 
 
 def test_variables_of_the_site_around_are_told_and_passed_over(

@@ -7,7 +7,7 @@ import pytest
 
 APP = Path(__file__).parent.parent / "app"
 
-ORDER = ("http", "storage", "bodies", "asgi", "endpoints", "routes", "main", "server")
+ORDER = ("http", "storage", "bodies", "asgi", "endpoints", "routes", "application", "main", "server")
 BESIDE = {"kinds": (), "settings": ("kinds",), "demo": (), "__main__": ("settings", "demo", "server", "asgi")}
 """Modules beside the line of rooms, and what they may import."""
 
@@ -35,7 +35,7 @@ def imported_rooms(path: Path) -> set[str]:
 def allowed(home: str) -> set[str]:
     if home in BESIDE:
         return {home, *BESIDE[home]}
-    return {*ORDER[: ORDER.index(home) + 1], *({"settings"} if home in ("main", "server") else ())}
+    return {*ORDER[: ORDER.index(home) + 1], *({"settings"} if home in ("application", "server") else ())}
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(APP)))

@@ -1,6 +1,7 @@
 """Blocking jobs in order, the next ones already running while the result of one is used."""
 
 import asyncio
+import os
 import threading
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
@@ -11,6 +12,9 @@ import anyio
 from app.storage.threads import in_thread
 
 T = TypeVar("T")
+
+PARALLEL = max(1, min((os.cpu_count() or 1) - 1, 4))
+"""Threads for one response that has much to compute; a core is left to the event loop."""
 
 
 @runtime_checkable

@@ -9,18 +9,18 @@ import hashlib
 import os
 import threading
 from array import array
-from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import aclosing, suppress
 from functools import partial
 from typing import Self, TypeVar
 
-from app.bodies.ahead import in_order
+from app.bodies.ahead import PARALLEL, in_order
 from app.bodies.base import FileSlice, Piece
 from app.bodies.zip_deflate import BLOCK, WHOLE, pack_block
 from app.bodies.zip_members import UNKNOWN, Members, Stop, Stopped, advance_crc, scratch
 from app.bodies.zip_records import DEFLATED, Entry, Layout
 from app.http.message import ByteRange
-from app.storage.checksums import Checksum, Checksums
+from app.storage.checksums import Checksum, Checksums, Known
 from app.storage.errors import FileChanged
 from app.storage.listing import Listing
 from app.storage.openfile import OpenFile
@@ -37,7 +37,6 @@ _RUN_BYTES = 1 << 20
 _RUN_MEMBERS = 512
 _RECORDS = 4096
 _TAIL = 1 << 16
-_WORKERS = min(os.cpu_count() or 1, 4)
 
 Bytes = TypeVar("Bytes", bytes, memoryview)
 Job = Callable[[], "bytes | _LargeMember"]
@@ -46,32 +45,46 @@ Job = Callable[[], "bytes | _LargeMember"]
 class Archive:
     """The plan of an archive: listing, layout and what is known of CRCs; shared by the requests for it."""
 
-    def __init__(self, listing: Listing, known: Mapping[int, Checksum], checksums: Checksums, form: str = "") -> None:
+    def __init__(self, listing: Listing, known: Known, checksums: Checksums, form: str = "") -> None:
         self.listing = listing
-        self.layout = Layout(entry_of(listing, index, known.get(index)) for index in range(len(listing)))
         self.form = form
         self._checksums = checksums
         self._crcs = array("q", [UNKNOWN]) * len(listing)
-        self.blocks: dict[int, array[int]] = {}
-        """Lengths of the blocks of each deflated member."""
-        for index, path in enumerate(listing.paths):
-            if path.endswith("/"):
-                self._crcs[index] = 0
-        for index, checksum in known.items():
-            self._crcs[index] = checksum.crc
-            self.layout.set_crc(index, checksum.crc)
-            if checksum.blocks:
-                self.blocks[index] = array("I", checksum.blocks)
+        self._deflated = bytearray(len(listing))
+        self._blocks: dict[int, array[int]] = {}
+        self.layout = Layout(self._entry(index, known.get(index)) for index in range(len(listing)))
+        for index, crc in enumerate(self._crcs):
+            if crc != UNKNOWN:
+                self.layout.set_crc(index, crc)
         self._locks = tuple(threading.Lock() for _ in range(16))
         self._partial: dict[int, tuple[int, int]] = {}
         self._fresh: list[int] = []
         self._content_tag: bytes | None = None
         self._state_tag: bytes | None = None
 
+    def _entry(self, index: int, checksum: Checksum | None) -> Entry:
+        entry = entry_of(self.listing, index, checksum)
+        if entry.name.endswith(b"/"):
+            self._crcs[index] = 0
+        elif checksum is not None:
+            self._crcs[index] = checksum.crc
+            if entry.method == DEFLATED:
+                self._deflated[index] = True
+                if len(blocks := array("I", checksum.blocks)) > 1:
+                    self._blocks[index] = blocks
+        return entry
+
     @property
     def size(self) -> int:
         """Length of the archive in bytes."""
         return self.layout.size
+
+    def is_deflated(self, index: int) -> bool:
+        return self._deflated[index] == 1
+
+    def blocks(self, index: int) -> "array[int] | None":
+        """The lengths of the blocks of a deflated member that has more than one."""
+        return self._blocks.get(index)
 
     def known_crc(self, index: int) -> int:
         """The CRC-32 of a member, or `UNKNOWN`."""
@@ -133,7 +146,7 @@ class Archive:
         timer = None if patience is None else asyncio.get_running_loop().call_later(patience, end.set)
         members = Members(directory, self.listing)
         try:
-            async with aclosing(in_order(self._prepare_jobs(members, unknown, end), end, _WORKERS)) as done:
+            async with aclosing(in_order(self._prepare_jobs(members, unknown, end), end, PARALLEL)) as done:
                 async for _ in done:
                     pass
         finally:
@@ -241,7 +254,7 @@ class ZipBody:
 
     def _jobs(self, wanted: ByteRange, end: Stop) -> Iterator[Job]:
         """Blocking jobs that make the bytes wanted, in order, none of them large but `_LargeMember`s."""
-        layout, blocks = self._layout, self._archive.blocks
+        layout = self._layout
         index = layout.entry_at(wanted.start)
         while index < len(layout) and layout.starts[index] < wanted.stop:
             if self._is_small(index):
@@ -249,8 +262,8 @@ class ZipBody:
                 yield partial(self._run, index, after, wanted)
                 index = after
                 continue
-            if index in blocks:
-                yield from self._block_jobs(index, wanted)
+            if blocks := self._archive.blocks(index):
+                yield from self._block_jobs(index, blocks, wanted)
             else:
                 yield partial(self._open, index, wanted, end)
             index += 1
@@ -258,9 +271,8 @@ class ZipBody:
 
     def _is_small(self, index: int) -> bool:
         """Whether the member is read, or packed, whole and copied."""
-        blocks = self._archive.blocks.get(index)
-        if blocks is not None:
-            return len(blocks) == 1
+        if self._archive.is_deflated(index):
+            return self._archive.blocks(index) is None
         return self._layout.starts[index + 1] - self._layout.starts[index] <= COPIED
 
     def _run_end(self, index: int, stop: int) -> int:
@@ -283,7 +295,7 @@ class ZipBody:
             data_start = layout.data_start(index) - origin
             data = run[data_start : starts[index + 1] - origin]
             crc = archive.known_crc(index)
-            if index in archive.blocks:
+            if archive.is_deflated(index):
                 content = memoryview(bytearray(members.listing.size(index)))
                 members.read_into(index, content, crc)
                 data[:] = _repack(content, len(data), last=True)
@@ -314,25 +326,25 @@ class ZipBody:
         stop = max(min(wanted.stop, layout.starts[index + 1]) - data_start, start)
         return _LargeMember(file, index, crc, head, start, stop)
 
-    def _block_jobs(self, index: int, wanted: ByteRange) -> Iterator[Job]:
+    def _block_jobs(self, index: int, blocks: "array[int]", wanted: ByteRange) -> Iterator[Job]:
         """One job for each block of a large deflated member that has bytes wanted."""
         layout = self._layout
         if head := _cut(layout.header(index), layout.starts[index], wanted):
             yield partial(bytes, head)
         position = layout.data_start(index)
-        for number, length in enumerate(self._archive.blocks[index]):
+        for number, length in enumerate(blocks):
             if position < wanted.stop and position + length > wanted.start:
-                yield partial(self._block, index, number, position, wanted)
+                yield partial(self._block, index, number, length, position, wanted)
             position += length
         if foot := _cut(layout.descriptor(index), position, wanted):
             yield partial(bytes, foot)
 
-    def _block(self, index: int, number: int, position: int, wanted: ByteRange) -> bytes:
+    def _block(self, index: int, number: int, length: int, position: int, wanted: ByteRange) -> bytes:
         offset = number * BLOCK
         left = self._members.listing.size(index) - offset
         data = scratch(min(BLOCK, left))
         self._members.read_part(index, data, offset)
-        return _cut(_repack(data, self._archive.blocks[index][number], last=left <= BLOCK), position, wanted)
+        return _cut(_repack(data, length, last=left <= BLOCK), position, wanted)
 
     def _directory_jobs(self, wanted: ByteRange, end: Stop) -> Iterator[Job]:
         layout = self._layout

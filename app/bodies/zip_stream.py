@@ -10,20 +10,19 @@ from contextlib import aclosing
 from functools import partial
 from typing import NamedTuple, Self
 
-from app.bodies.ahead import in_order
+from app.bodies.ahead import PARALLEL, in_order
 from app.bodies.crc32 import combine, crc32
 from app.bodies.zip_archive import Archive, entry_of
 from app.bodies.zip_deflate import BLOCK, WHOLE, Packing, pack_block, packed_share, sample_offsets
 from app.bodies.zip_members import Members, Stop, advance_crc, scratch
 from app.bodies.zip_records import DEFLATED, descriptor, local_header
-from app.storage.checksums import Checksum, Checksums
+from app.storage.checksums import Checksum, Checksums, Known
 from app.storage.errors import FileChanged
 from app.storage.listing import Listing
 from app.storage.openfile import OpenFile
 from app.storage.threads import in_thread
 from app.storage.tree import Directory
 
-_WORKERS = min(os.cpu_count() or 1, 4)
 _RUN_BYTES = 1 << 20
 _RUN_MEMBERS = 64
 _PROBED = 1 << 16
@@ -88,7 +87,7 @@ class _Stream:
         self.members = Members(directory, listing)
         self.packing = packing
         self.checksums = checksums
-        self.learned: dict[int, Checksum] = {}
+        self.learned = Known(len(listing))
         self.end = Stop()
 
     def next_large(self, index: int) -> int:
@@ -99,7 +98,7 @@ class _Stream:
 
     async def small(self, first: int, last: int) -> AsyncGenerator[bytes, None]:
         """Members that are packed whole, many in a job."""
-        async with aclosing(in_order(self._runs(first, last), self.end, _WORKERS)) as made:
+        async with aclosing(in_order(self._runs(first, last), self.end, PARALLEL)) as made:
             async for run in made:
                 self._learn(run.found)
                 yield run.data
@@ -111,7 +110,7 @@ class _Stream:
                 with begun:
                     held, crc, lengths = begun.header, 0, array("I")
                     jobs = self._blocks(index, begun)
-                    async with aclosing(in_order(jobs, self.end, _WORKERS)) as made:
+                    async with aclosing(in_order(jobs, self.end, PARALLEL)) as made:
                         async for block in made:
                             if lengths:
                                 yield held
@@ -127,7 +126,8 @@ class _Stream:
                     yield held + descriptor(entry_of(self.listing, index, checksum), crc)
 
     def _learn(self, found: list[tuple[int, Checksum]]) -> None:
-        self.learned.update(found)
+        for index, checksum in found:
+            self.learned.put(index, checksum)
         settled = [(self.listing[index], checksum) for index, checksum in found if self.listing.is_settled(index)]
         self.checksums.remember(settled, self.packing.form)
 

@@ -4,6 +4,7 @@ import re
 import time
 from contextlib import suppress
 
+from app.asgi.disconnect import until_disconnect
 from app.asgi.request import EXACT_DATE, Request
 from app.asgi.respond import respond, respond_blocks, send_whole
 from app.asgi.types import Receive, Scope, Send
@@ -61,7 +62,7 @@ class BundleEndpoint:
             raise HTTPError(404, MISSING) from None
 
     async def _send(self, bundle: "_Bundle", directory: Directory, exchange: Exchange) -> None:
-        found, etag = await self._look(bundle, directory)
+        found, etag = await self._look(bundle, directory, exchange[1])
         request = bundle.request
         now = int(time.time())
         if isinstance(found, Archive):
@@ -81,7 +82,9 @@ class BundleEndpoint:
         blocks = deflate(found, directory, bundle.packing, self.archives.checksums)
         await respond_blocks(200, lines, blocks, *exchange)
 
-    async def _look(self, bundle: "_Bundle", directory: Directory) -> tuple[Archive | Listing, bytes | None]:
+    async def _look(
+        self, bundle: "_Bundle", directory: Directory, receive: Receive
+    ) -> tuple[Archive | Listing, bytes | None]:
         """The archive or listing, and the validator for this answer; raises 404, and `FileChanged` if it goes on."""
         form = "" if bundle.packing is None else bundle.packing.form
         for _ in range(_ATTEMPTS):
@@ -92,7 +95,7 @@ class BundleEndpoint:
             if not isinstance(found, Archive):
                 return found, None
             with suppress(FileChanged):
-                return found, await _etag(found, directory, bundle.request.headers)
+                return found, await _etag(found, directory, bundle.request.headers, receive)
         raise FileChanged
 
 
@@ -119,7 +122,7 @@ class _Bundle:
         )
 
 
-async def _etag(archive: Archive, directory: Directory, headers: Headers) -> bytes | None:
+async def _etag(archive: Archive, directory: Directory, headers: Headers, receive: Receive) -> bytes | None:
     """The validator of the content, or at first, while that would take long, of the files' state.
 
     Both name the same bytes. Who holds the latter gets it back, so that a download resumes whose first answer came
@@ -130,9 +133,11 @@ async def _etag(archive: Archive, directory: Directory, headers: Headers) -> byt
     if state is not None and state in held:
         return state
     if content is None:
-        # A client that holds a content tag is told the truth about it, however long it takes. So is everyone
-        # while a file may change unseen: nothing else would be a strong validator then.
-        wait = state is None or _CONTENT_TAG.search(held)
-        await archive.prepare(directory, None if wait else PATIENCE)
+        if state is None or _CONTENT_TAG.search(held):
+            # A client that holds a content tag is told the truth about it, however long it takes. So is everyone
+            # while a file may change unseen: nothing else would be a strong validator then.
+            await until_disconnect(receive, lambda: archive.prepare(directory, None))
+        else:
+            await archive.prepare(directory, PATIENCE)
         content, _ = await in_thread(archive.tags)
     return content or state

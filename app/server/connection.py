@@ -11,10 +11,8 @@ from collections import deque
 from time import monotonic
 from typing import Any
 from urllib.parse import unquote
-from weakref import WeakKeyDictionary
 
 from uvicorn.config import Config
-from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from uvicorn.protocols.http.flow_control import service_unavailable
 from uvicorn.protocols.utils import get_local_addr, get_remote_addr, is_ssl
 from uvicorn.server import ServerState
@@ -23,10 +21,11 @@ from app.asgi.types import ASGIApp, Scope
 from app.http.message import Header
 from app.server import eager, response_head
 from app.server.cycle import Cycle
-from app.server.exhaustion import highest_for_connections, quieten_accept
 from app.server.limits import Limits
 from app.server.request_head import Refused, check_fields, split_target
-from app.server.wire import SocketWire, TransportWire, Wire
+from app.server.shared import Shared
+from app.server.socket_wire import SocketWire
+from app.server.wire import TransportWire, Wire
 
 SLICE = 16384
 """How much input is parsed at a time, so that a burst of pipelined requests does not become a heap of objects."""
@@ -35,36 +34,6 @@ LINGER_SECONDS = 1.0
 """After a refusal, how long what the client still sends is thrown away before the connection is closed."""
 
 NEVER = float("inf")
-
-
-class _Shared:
-    """What all connections of one server have in common; made once for each `Config`."""
-
-    def __init__(self, config: Config) -> None:
-        self.app: ASGIApp = config.loaded_app
-        inner = self.app.app if isinstance(self.app, ProxyHeadersMiddleware) else self.app
-        self.eager = getattr(inner, "eager", False) is True
-        headers = [header for header in config.encoded_headers if header[0] != b"date"]
-        self.dated = config.date_header or len(headers) != len(config.encoded_headers)
-        self.static_lines = response_head.field_lines(headers, dict(headers))
-        self.extensions: dict[str, dict[str, Any]] = {"app.exact_date": {}} if self.dated else {}
-        self.file_extensions: dict[str, dict[str, Any]] = {
-            "http.response.zerocopysend": {},
-            "http.response.pathsend": {},
-            **self.extensions,
-        }
-        self.asgi = {"version": config.asgi_version, "spec_version": "2.4"}
-        self.root_path = config.root_path
-        self.limit_concurrency = config.limit_concurrency
-        self.keep_alive_seconds = config.timeout_keep_alive
-        self.access_logger = logging.getLogger("uvicorn.access")
-        self.access_log = self.access_logger.hasHandlers()
-        self.reset_contextvars = getattr(config, "reset_contextvars", False)
-        self.limits = Limits.from_environment()
-        self.highest_descriptor = highest_for_connections()
-
-
-_shared: WeakKeyDictionary[Config, _Shared] = WeakKeyDictionary()
 
 
 class Connection(asyncio.Protocol):
@@ -87,11 +56,7 @@ class Connection(asyncio.Protocol):
     ) -> None:
         if not config.loaded:
             config.load()
-        shared = _shared.get(config)
-        if shared is None:
-            shared = _shared[config] = _Shared(config)
-            quieten_accept(asyncio.get_running_loop())
-        self._shared = shared
+        self._shared = shared = Shared.of(config)
         self.config = config
         self.loop = _loop or asyncio.get_running_loop()
         self.server_state = server_state

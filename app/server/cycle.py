@@ -5,7 +5,7 @@ The head is held back until the first part of the body, so that a small answer i
 
 import asyncio
 import os
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,8 @@ from app.asgi.types import ASGIApp, Message, Scope
 from app.http.message import Header
 from app.server import response_head
 from app.server.path_send import send_path
-from app.server.wire import BrokenTransfer, Buffer, SocketWire
+from app.server.socket_wire import SocketWire
+from app.server.wire import BrokenTransfer, Buffer
 
 if TYPE_CHECKING:
     from app.server.connection import Connection
@@ -84,8 +85,6 @@ class Cycle:
         logger = self.connection.logger
         try:
             result = await self.app(self.scope, self.receive, self.send)  # type: ignore[func-returns-value]
-        except BrokenTransfer as exc:
-            self._break_off("%s %s broken off: %s", self.scope["method"], self.scope["path"], exc)
         except Exception as exc:
             if not (self._gone() and _is_disconnect(exc)):
                 logger.error("Exception in ASGI application\n", exc_info=exc)
@@ -118,7 +117,7 @@ class Cycle:
             return
         self._held = b""
         self._overhead = 0
-        self.started = False
+        self.started = self._chunked = self._ends_with_connection = False
         content = b"Internal Server Error"
         headers = [
             (b"content-type", b"text/plain; charset=utf-8"),
@@ -209,18 +208,31 @@ class Cycle:
         if kind == "http.response.body":
             unsent = self._send_body(message.get("body", b""), more_body)
             if unsent is not None:
-                await self.wire.send_rest(unsent)
+                await self._whole(self.wire.send_rest(unsent))
             if more_body:
                 await self.wire.share(len(message.get("body", b"")))
         elif kind == "http.response.zerocopysend" and self.wire.can_send_files:
-            await self._zero_copy_send(message, more_body)
+            await self._whole(self._zero_copy_send(message, more_body))
         elif kind == "http.response.pathsend" and self.wire.can_send_files:
-            await send_path(self, message["path"])
+            await self._whole(send_path(self, message["path"]))
             return  # It has sent a last body message of its own.
         else:
             raise RuntimeError(f"Expected ASGI message 'http.response.body', but got '{kind}'.")
         if not more_body:
             self._complete()
+
+    async def _whole(self, sending: Coroutine[Any, Any, None]) -> None:
+        """Send a part whole, or break off: what comes after half a part could be taken for the rest of it."""
+        try:
+            await sending
+        except BrokenTransfer as exc:
+            self._break_off("%s %r broken off: %s", self.scope["method"], self.scope["path"], exc)
+            raise
+        except RuntimeError:  # Nothing of the part has been sent.
+            raise
+        except BaseException:
+            self._break_off()
+            raise
 
     def _start(self, message: Message) -> None:
         connection = self.connection

@@ -45,29 +45,36 @@ class Peer:
 
     def __init__(self, fd: int) -> None:
         self.fd = fd
-        self._query: bytes | None = None
         self.blind = False
+        self._question: bytes | None = None
         with suppress(OSError), socket.socket(fileno=os.dup(fd)) as sock:
-            if sock.family not in (socket.AF_INET, socket.AF_INET6):
-                return
-            self._query = _diagnosis_of_peer(sock)
-            self.blind = self._ask() is None and _nearness(sock) < _FAR
+            if sock.family in (socket.AF_INET, socket.AF_INET6):
+                self._question = _question_for_peer(sock)
+                if self._receive_queue() is None:
+                    self._question = None
+                    self.blind = _nearness(sock) < _FAR
 
     def unread(self) -> int:
         """Bytes for the peer that may still refer to pages of a file; 0 when it has all, as far as can be known."""
-        return unacknowledged(self.fd) or (self._ask() or 0)
+        count = unacknowledged(self.fd)
+        if not count and self._question is not None:
+            try:
+                return self._receive_queue() or 0
+            except OSError:
+                return 1  # No descriptor left to ask with: that is no answer.
+        return count
 
-    def _ask(self) -> int | None:
-        """Bytes in the peer's receive queue; None when it is not a socket that this kernel shows us."""
-        if self._query is None:
+    def _receive_queue(self) -> int | None:
+        """Bytes in the peer's receive queue; None when this kernel shows us no such socket. Raises `OSError`."""
+        if self._question is None:
             return None
-        with suppress(OSError), socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETLINK_SOCK_DIAG) as netlink:
-            netlink.send(self._query)
+        with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETLINK_SOCK_DIAG) as netlink:
+            netlink.send(self._question)
             answer = netlink.recv(4096, socket.MSG_DONTWAIT)
-            if unpack_from("=H", answer, 4)[0] == _SOCK_DIAG_BY_FAMILY:
-                count: int = unpack_from("=I", answer, _RECEIVE_QUEUE)[0]
-                return count
-        return None
+        if unpack_from("=H", answer, 4)[0] != _SOCK_DIAG_BY_FAMILY:
+            return None
+        count: int = unpack_from("=I", answer, _RECEIVE_QUEUE)[0]
+        return count
 
 
 def _nearness(sock: socket.socket) -> int:
@@ -76,7 +83,7 @@ def _nearness(sock: socket.socket) -> int:
     return int(unpack_from("=I", facts, _MIN_RTT)[0]) if len(facts) >= _MIN_RTT + 4 else 0
 
 
-def _diagnosis_of_peer(sock: socket.socket) -> bytes:
+def _question_for_peer(sock: socket.socket) -> bytes:
     """A netlink question for the socket whose own address is our peer's (linux/inet_diag.h)."""
     own, peer = sock.getsockname(), sock.getpeername()
     family = sock.family

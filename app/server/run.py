@@ -26,7 +26,7 @@ Announce = Callable[[str], None]
 
 def application(settings: Settings) -> ASGIApp:
     """The service; imported here so that a port in use is told at once."""
-    from app.main import create_app
+    from app.application import create_app
 
     return create_app(settings)
 

@@ -10,6 +10,7 @@ import os
 import sqlite3
 import threading
 import zlib
+from array import array
 from asyncio import get_running_loop
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -54,6 +55,31 @@ class Checksum(NamedTuple):
     """Little-endian 32-bit numbers."""
 
 
+class Known:
+    """Checksums of the files of a listing by index, as columns. `len(known)` of them are there."""
+
+    __slots__ = ("_blocks", "_count", "_crcs")
+
+    def __init__(self, files: int) -> None:
+        self._crcs = array("q", [-1]) * files
+        self._blocks: dict[int, bytes] = {}
+        self._count = 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    def get(self, index: int) -> Checksum | None:
+        crc = self._crcs[index]
+        return None if crc < 0 else Checksum(crc, self._blocks.get(index, b""))
+
+    def put(self, index: int, checksum: Checksum) -> None:
+        """Add the checksum of a file that has none here."""
+        self._count += 1
+        self._crcs[index] = checksum.crc
+        if checksum.blocks:
+            self._blocks[index] = checksum.blocks
+
+
 class Checksums:
     """The table in `directory`, or in memory alone when that is None or cannot be used.
 
@@ -73,8 +99,8 @@ class Checksums:
         self._rebuilt = False
         self._until_prune = 0
 
-    async def find(self, files: Listing, form: str = "") -> dict[int, Checksum]:
-        """What is known of these files in this form, by index; one query, however many they are."""
+    async def find(self, files: Listing, form: str = "") -> Known:
+        """What is known of these files in this form; one query, however many they are."""
         return await get_running_loop().run_in_executor(self._thread, self._find, files, form)
 
     def remember(self, records: Sequence[tuple[Facts, Checksum]], form: str = "") -> None:
@@ -100,8 +126,8 @@ class Checksums:
 
     # What follows runs in the thread.
 
-    def _find(self, files: Listing, form: str) -> dict[int, Checksum]:
-        found: dict[int, Checksum] = {}
+    def _find(self, files: Listing, form: str) -> Known:
+        found = Known(len(files))
         devices, inodes = files.column("dev"), files.column("inode")
 
         def select(database: sqlite3.Connection) -> None:
@@ -111,7 +137,7 @@ class Checksums:
                 for place, size, mtime_ns, ctime_ns, crc, blocks, seal in database.execute(_FIND, (wanted, dev, form)):
                     facts = files[indexes[place]]
                     if (size, mtime_ns, ctime_ns) == facts[2:5] and seal == _seal(facts, crc, blocks):
-                        found[indexes[place]] = Checksum(crc, blocks)
+                        found.put(indexes[place], Checksum(crc, blocks))
 
         self._transact(select)
         return found

@@ -130,8 +130,7 @@ class Listing:
     def fingerprint(self) -> bytes:
         """Differs between listings that differ in anything but the device number, which a restart may change."""
         columns = [self._facts[column::6].tobytes() for column in range(1, 6)]
-        names = [os.fsencode(path) for path in self.paths]
-        return b"".join([*columns, b"\0".join(names), repr(sorted(self.links)).encode()])
+        return b"".join([*columns, os.fsencode("\0".join(self.paths)), repr(sorted(self.links)).encode()])
 
     def all_settled(self) -> bool:
         return max(self._facts[4::6], default=0) < self.scanned_ns - _UNSETTLED

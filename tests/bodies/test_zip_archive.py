@@ -19,10 +19,10 @@ from app.bodies.base import FileSlice, Piece
 from app.bodies.zip_archive import COPIED, Archive, ZipBody
 from app.bodies.zip_deflate import BLOCK, DEFLATE, pack_block
 from app.bodies.zip_members import UNKNOWN
-from app.storage.checksums import Checksum, Checksums
+from app.storage.checksums import Checksum, Checksums, Known
 from app.storage.errors import FileChanged
 from tests.conftest import descriptors
-from tests.support.archives import archive_of, cut, deflated, directory, listing_of, read, stored
+from tests.support.archives import archive_of, as_dict, content, cut, deflated, directory, listing_of, read, stored
 
 pytestmark = pytest.mark.usefixtures("no_descriptor_left")
 
@@ -125,7 +125,9 @@ def test_only_blocks_inside_the_range_are_packed_again(bundle: Path, monkeypatch
         listing = listing_of(bundle)
         archive = Archive(listing, asyncio.run(checksums.find(listing, DEFLATE.form)), checksums, DEFLATE.form)
     index = listing.paths.index("text.txt")
-    assert len(archive.blocks[index]) > 4
+    blocks = archive.blocks(index)
+    assert blocks is not None
+    assert len(blocks) > 4
     packed = []
 
     def counted(data: bytes, *, last: bool) -> bytes:
@@ -133,9 +135,38 @@ def test_only_blocks_inside_the_range_are_packed_again(bundle: Path, monkeypatch
         return pack_block(data, last=last)
 
     monkeypatch.setattr("app.bodies.zip_archive.pack_block", counted)
-    start = archive.layout.data_start(index) + archive.blocks[index][0] + 5
+    start = archive.layout.data_start(index) + blocks[0] + 5
     assert cut(archive, bundle, start, start + 100) == content[start : start + 100]
     assert packed == [BLOCK]
+
+
+def test_a_member_of_5_gib_is_one_slice_and_its_neighbours_lie_beyond_4(tmp_path: Path) -> None:
+    size = 5 << 30
+    with (tmp_path / "a").open("wb") as file:
+        file.truncate(size)
+    (tmp_path / "b").write_bytes(b"after")
+    archive = archive_of(tmp_path)
+    archive.learn(0, 0x12345678)
+    assert archive.size > size
+
+    async def run() -> list[Piece]:
+        with directory(tmp_path) as opened:
+            return [piece async for piece in ZipBody(archive, opened).pieces(0, archive.size)]
+
+    head, middle, *rest_pieces = asyncio.run(run())
+    assert isinstance(head, bytes)
+    assert isinstance(middle, FileSlice)
+    rest = content(rest_pieces)
+    assert len(head) == archive.layout.data_start(0)
+    assert len(head) + middle.count + len(rest) == archive.size
+    for offset in (0, len(head) - 1, size - 100, archive.layout.starts[1] - 5, archive.size - 300):
+        stop = min(offset + 200, archive.size)
+        got = cut(archive, tmp_path, offset, stop)
+        assert len(got) == stop - offset
+        if stop <= len(head):
+            assert got == head[offset:stop]
+        elif offset >= archive.size - len(rest):
+            assert got == rest[offset - archive.size :][: stop - offset]
 
 
 # Validators
@@ -221,13 +252,14 @@ def test_impatience_keeps_what_was_computed(tmp_path: Path) -> None:
 @pytest.mark.parametrize("settled", [True, False])
 def test_crcs_are_kept_unless_the_file_may_change_unseen(bundle: Path, settled: bool) -> None:
     with Checksums() as checksums:
-        archive = Archive(listing_of(bundle, settled=settled), {}, checksums)
+        listing = listing_of(bundle, settled=settled)
+        archive = Archive(listing, Known(len(listing)), checksums)
         if not settled:
             archive.listing.scanned_ns = min(archive.listing.column("ctime_ns"))
         cut(archive, bundle)
         found = asyncio.run(checksums.find(archive.listing))
     want = {i: Checksum(zlib.crc32((bundle / path).read_bytes())) for i, path in enumerate(archive.listing.paths)}
-    assert found == (want if settled else {})
+    assert as_dict(found, len(want)) == (want if settled else {})
 
 
 # Change: each kind, before a member starts and before its last piece

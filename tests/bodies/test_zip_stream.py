@@ -99,7 +99,7 @@ def test_files_that_may_change_unseen_are_not_remembered(tmp_path: Path) -> None
         with directory(tmp_path) as opened, Checksums() as checksums:
             async for _ in deflate(listing, opened, DEFLATE, checksums):
                 pass
-            assert await checksums.find(listing, DEFLATE.form) == {}
+            assert len(await checksums.find(listing, DEFLATE.form)) == 0
 
     asyncio.run(run())
 
@@ -157,7 +157,7 @@ def test_a_client_that_leaves_frees_everything(bundle: Path, taken: int) -> None
 
 
 def test_blocks_are_worth_sending(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(zip_stream, "_WORKERS", 2)
+    monkeypatch.setattr(zip_stream, "PARALLEL", 2)
 
     async def run() -> list[int]:
         with Checksums() as checksums, directory(bundle) as opened:

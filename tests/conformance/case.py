@@ -48,6 +48,13 @@ class Zip:
 
 
 @dataclass(frozen=True, slots=True)
+class Gzip:
+    """The content, once decompressed, is this."""
+
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Parts:
     """The content is multipart/byteranges with these slices `[start, stop)` of `whole`, in this order."""
 
@@ -94,7 +101,7 @@ class Lists:
 Field = str | re.Pattern[str] | Named | Leads | Lists | None
 """How a field is tested: equal, by pattern, by meaning, or absent."""
 
-Body = bytes | re.Pattern[bytes] | Json | Zip | Parts | Covers | None
+Body = bytes | re.Pattern[bytes] | Json | Zip | Gzip | Parts | Covers | None
 """How the content is tested; None leaves it open."""
 
 

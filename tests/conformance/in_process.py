@@ -34,23 +34,34 @@ class InProcess:
         self.name = "in-process-zerocopy" if zerocopy else "in-process"
         self._app = app
         self._zerocopy, self._root_path = zerocopy, root_path
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name=self.name)
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._main()), name=self.name)
+        self._running = threading.Event()
         self._state: dict[str, Any] = {}
 
     def __enter__(self) -> Self:
         self._thread.start()
-        self._run(self._startup())
+        self._running.wait()
+        try:
+            self._run(self._startup())
+        except BaseException:
+            self._end()
+            raise
         return self
 
     def __exit__(self, *exc: object) -> None:
         try:
             self._run(self._shutdown())
         finally:
-            self._run(self._loop.shutdown_default_executor())
-            self._loop.call_soon_threadsafe(self._loop.stop)
-            self._thread.join()
-            self._loop.close()
+            self._end()
+
+    async def _main(self) -> None:
+        self._loop, self._ended = asyncio.get_running_loop(), asyncio.Event()
+        self._running.set()
+        await self._ended.wait()
+
+    def _end(self) -> None:
+        self._loop.call_soon_threadsafe(self._ended.set)
+        self._thread.join()
 
     def _run(self, coroutine: Any) -> Any:
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(TIMEOUT)

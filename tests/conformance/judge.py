@@ -1,12 +1,13 @@
 """Says what is wrong with an answer: as a message, against what a case wants, and beside the reference's."""
 
+import gzip
 import json
 import re
 from collections.abc import Sequence
 from itertools import chain
 from urllib.parse import unquote_to_bytes, urljoin, urlsplit
 
-from tests.conformance.case import Case, Covers, Field, Json, Leads, Lists, Named, Parts, Request, Want, Zip
+from tests.conformance.case import Case, Covers, Field, Gzip, Json, Leads, Lists, Named, Parts, Request, Want, Zip
 from tests.conformance.client import Answer
 from tests.conformance.contents import Malformed, read_content_range, read_disposition, read_parts, read_zip
 
@@ -134,6 +135,12 @@ def _body(want: Want, answer: Answer) -> list[str]:
         case Json(value):
             due = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "backslashreplace")
             return [] if answer.body == due else [f"content {_brief(answer.body)}, not {_brief(due)}"]
+        case Gzip(content):
+            try:
+                text = gzip.decompress(answer.body)
+            except (OSError, EOFError) as error:
+                return [f"no gzip: {error}"]
+            return [] if text == content else [f"content {_brief(text)}, not {_brief(content)}"]
         case Zip(members):
             return _zip(read_zip(answer.body), dict(members))
         case Parts(whole, slices, content_type):

@@ -13,12 +13,13 @@ import zipfile
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Annotated, Literal
+from typing import IO, Annotated, Any, Literal
 from urllib.parse import quote
 
 import aiofiles
 from fastapi import FastAPI, HTTPException, Query
 from fastapi.responses import FileResponse, Response, StreamingResponse
+from pydantic import BeforeValidator
 from starlette.background import BackgroundTask
 
 BLOCK = 1 << 20
@@ -33,6 +34,15 @@ PREVIEW_TYPES = {
     ".mp4": "video/mp4",
     ".txt": "text/plain",
 }
+
+
+Column = Literal["id", "name", "email", "created_at"]
+COLUMNS: tuple[Column, ...] = ("id", "name", "email", "created_at")
+
+
+def split_last(values: Any) -> Any:
+    """The words of the last of several values; a default is left as it is."""
+    return values[-1].split(",") if isinstance(values, list) else values
 
 
 def locate(root: Path, name: str, missing: str) -> Path:
@@ -153,7 +163,9 @@ def create_app(data_dir: Path) -> FastAPI:
         )
 
     @app.get("/download/bundle/{bundle_id}")
-    def download_bundle(bundle_id: str) -> StreamingResponse:
+    def download_bundle(
+        bundle_id: str, compression: Literal["store", "deflate", "auto"] = "store", recursive: bool = False
+    ) -> StreamingResponse:
         directory = bundles / bundle_id
         try:
             root = directory.resolve()
@@ -198,7 +210,16 @@ def create_app(data_dir: Path) -> FastAPI:
         )
 
     @app.get("/export/users")
-    def export_users() -> StreamingResponse:
+    def export_users(
+        format: Literal["csv", "jsonl"] = "csv",  # noqa: A002 - the parameter's name
+        delimiter: Literal["comma", "semicolon", "tab", ",", ";", "\t"] = "comma",
+        excel: bool = False,
+        columns: Annotated[tuple[Column, ...], Query(), BeforeValidator(split_last)] = COLUMNS,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        limit: Annotated[int | None, Query(ge=1, le=2**63 - 1)] = None,
+    ) -> StreamingResponse:
+        # The parameters are validated and no more: what they select is for cases that say so in full.
         name = f"users-{datetime.now(UTC):%Y%m%d-%H%M%S}.csv"
         return StreamingResponse(
             user_rows(data_dir / "app.db"),

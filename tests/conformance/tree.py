@@ -164,6 +164,7 @@ BUNDLES: Final[Mapping[str, Mapping[str, bytes]]] = {
 DOCS_LINKS: Final = {"link-in.txt": "a.txt", "link-sub.txt": "sub/inner.txt"}
 """Links in `bundles/docs/` that end inside it, hence are members."""
 
+COLUMNS: Final = ("id", "name", "email", "created_at")
 USERS: Final = [
     (1, "Ann", "ann@example.org", "2024-01-02 03:04:05"),
     (2, 'Bob "the" Builder', "bob@example.org", "2024-01-02 03:04:06"),

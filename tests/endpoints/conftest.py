@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from app.main import Application, create_app
+from app.application import Application, create_app
 from app.settings import Settings
 from tests.conftest import assert_none_left, descriptors
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from app.application import Application, create_app
 from app.endpoints import answers
 from app.endpoints.answers import LARGEST, Answers
-from app.main import Application, create_app
 from app.settings import Settings
 from app.storage import openfile
 from app.storage.openfile import OpenFile

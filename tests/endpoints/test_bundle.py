@@ -15,6 +15,7 @@ import pytest
 from app.asgi.guard import Guard
 from app.asgi.router import Route, Router
 from app.asgi.types import ASGIApp, Message
+from app.bodies.zip_archive import Archive
 from app.bodies.zip_cache import Archives
 from app.endpoints import bundle as endpoint
 from app.endpoints.bundle import BundleEndpoint
@@ -367,6 +368,31 @@ def test_a_client_that_leaves_is_noticed(app: ASGIApp, root: Path, compression: 
     answer = asyncio.run(run())
     assert not answer.complete
     assert len(answer.events) == 3
+
+
+def test_a_client_that_leaves_while_crcs_are_computed_stops_that(app: ASGIApp, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listing, "_UNSETTLED", 10**12)
+    stopped = False
+
+    async def prepare(*_: object) -> None:
+        nonlocal stopped
+        try:
+            await asyncio.Event().wait()
+        finally:
+            stopped = True
+
+    monkeypatch.setattr(Archive, "prepare", prepare)
+
+    async def receive() -> Message:
+        return {"type": "http.disconnect"}
+
+    async def run() -> None:
+        recorder = Recorder(http_scope("/bundle/b"))
+        await app(recorder.scope, receive, recorder.send)
+        assert recorder.events == []
+
+    asyncio.run(run())
+    assert stopped
 
 
 # The cache

@@ -6,7 +6,7 @@ from urllib.parse import unquote
 
 import pytest
 
-from app.main import Application, create_app
+from app.application import Application, create_app
 from app.settings import Settings
 from tests.endpoints.conftest import FILES
 from tests.support.asgi import exchange

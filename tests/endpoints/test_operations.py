@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from app.application import Application, create_app
 from app.asgi.types import Message
-from app.main import Application, create_app
 from app.settings import Settings
 from tests.support.asgi import exchange
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from app.application import Application, create_app
 from app.asgi.request import EXACT_DATE, ZERO_COPY
 from app.asgi.types import Message
-from app.main import Application, create_app
 from app.settings import Settings
 from tests.endpoints.conftest import FILES
 from tests.support.asgi import exchange

@@ -18,11 +18,11 @@ import uvloop
 from uvicorn.server import ServerState
 
 from app.asgi.types import Receive, Scope, Send
-from app.server import connection
 from app.server.connection import Connection
 from app.server.cycle import Cycle
 from app.server.limits import Limits
 from app.server.protocol import H11ZeroCopy, HttpToolsZeroCopy
+from app.server.shared import Shared
 
 T = TypeVar("T")
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
@@ -163,7 +163,7 @@ class Served:
 
     def shared(self) -> object:
         """What the connections of this server have in common."""
-        return connection._shared[self.config]
+        return Shared.of(self.config)
 
     def waiting(self) -> bool:
         """Whether a client is being waited for (on the server's loop)."""

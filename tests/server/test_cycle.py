@@ -8,6 +8,7 @@ import os
 import socket
 import threading
 import time
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -108,6 +109,8 @@ def test_an_error_of_the_application_is_logged_and_never_looks_like_success(
         if case.status:
             response = client.response()
             assert response.status == case.status
+            if case.status == 500:
+                assert response.content == b"Internal Server Error"
             assert response.complete == (case.complaint != "of the application" or case.status == 500)
         if case.id != "message-after-the-end":
             client.rest()
@@ -289,6 +292,101 @@ def test_a_client_that_sends_much_waits_for_the_application(setup: Setup) -> Non
         assert client.response().content == b"content"
     assert sum(got) == total
     assert max(got) < 1 << 20
+
+
+# -- frameworks
+
+
+def test_a_streaming_response_of_starlette_ends_quietly_when_the_client_hangs_up(setup: Setup) -> None:
+    applications = pytest.importorskip("starlette.applications")
+    responses = pytest.importorskip("starlette.responses")
+    routing = pytest.importorskip("starlette.routing")
+    closed = []
+
+    async def blocks() -> AsyncIterator[bytes]:
+        try:
+            while True:
+                yield b"x" * 65536
+        finally:
+            closed.append(True)
+
+    async def endpoint(request: object) -> object:
+        return responses.StreamingResponse(blocks())
+
+    app = applications.Starlette(routes=[routing.Route("/", endpoint)])
+    with Served(setup, app) as served:
+        with served.connect() as client:
+            client.request()
+            assert len(client.file.read(200000)) == 200000
+        served.until(lambda: not served.state.tasks and not served.state.connections, 3)
+    assert served.log == []
+
+
+def test_a_disconnect_inside_a_group_of_tasks_is_quiet(setup: Setup) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await send(START)
+
+        async def produce() -> None:
+            while True:
+                await send({"type": "http.response.body", "body": b"x" * 65536, "more_body": True})
+
+        async with asyncio.TaskGroup() as group:
+            group.create_task(produce())
+
+    with Served(setup, app) as served:
+        with served.connect() as client:
+            client.request()
+            assert len(client.file.read(200000)) == 200000
+        served.until(lambda: not served.state.tasks and not served.state.connections, 3)
+    assert served.log == []
+
+
+def test_an_error_of_its_own_after_the_client_has_gone_is_still_logged(setup: Setup) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        raise ValueError("clean-up failed")
+
+    with Served(setup, app) as served:
+        with served.connect() as client:
+            client.request()
+            served.until(lambda: len(served.state.tasks) == 1)
+            client.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        served.until(lambda: not served.state.tasks, 3)
+    assert "clean-up failed" in served.log[0]
+
+
+def test_a_root_path_goes_before_the_path(setup: Setup) -> None:
+    seen: list[Scope] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        seen.append(scope)
+        await send(START)
+        await send(END)
+
+    with Served(setup, app, root_path="/under") as served:
+        served.get("/a%2Fb%20c?d=e%20f")
+    scope = seen[0]
+    assert (scope["root_path"], scope["path"], scope["raw_path"]) == ("/under", "/under/a/b c", b"/under/a%2Fb%20c")
+    assert (scope["query_string"], scope["scheme"], scope["http_version"]) == (b"d=e%20f", "http", "1.1")
+    assert scope["server"][0] == scope["client"][0] == "127.0.0.1"
+    assert scope["headers"] == [(b"host", b"test")]
+
+
+def test_requests_of_one_connection_share_nothing_that_can_be_changed(setup: Setup) -> None:
+    seen: list[Scope] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        seen.append({**scope, "state": dict(scope["state"]), "extensions": dict(scope["extensions"])})
+        scope["state"]["x"] = scope["extensions"]["x"] = scope["x"] = 1
+        await send(START)
+        await send(END)
+
+    with Served(setup, app) as served, served.connect() as client:
+        for _ in range(2):
+            client.request()
+            client.response()
+    assert seen[0] == seen[1]
 
 
 # -- counters

@@ -273,6 +273,22 @@ def test_a_client_that_has_sent_everything_still_gets_its_answers(setup: Setup) 
     assert answer.endswith(b"0\r\n\r\n")
 
 
+def test_a_client_that_sent_half_a_request_and_no_more_is_let_go(setup: Setup) -> None:
+    with Served(setup, echo) as served:
+        assert served.exchange(b"GET / HTTP/1.1\r\nHo", half_close=True) == b""
+        answer = served.exchange(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nab", half_close=True)
+        assert answer == b""
+    assert [cycle.outcome for cycle in served.finished] == ["aborted"]
+    assert served.log == []
+
+
+def test_an_upgrade_that_is_not_understood_is_ignored_and_the_next_request_answered(setup: Setup) -> None:
+    upgrade = b"GET /1 HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\n"
+    with Served(setup, echo) as served, served.connect() as client:
+        client.send(upgrade + b"GET /2 HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert [client.response().content, client.response().content] == [b"GET /1  ", b"GET /2  "]
+
+
 def test_an_idle_connection_is_closed_after_the_keep_alive_time(setup: Setup) -> None:
     with Served(setup, echo, timeout_keep_alive=1) as served, served.connect() as client:
         client.sock.settimeout(4)

@@ -237,7 +237,7 @@ async def tell(scope: Scope, receive: Receive, send: Send) -> None:
 
 def test_the_extensions_are_announced(setup: Setup) -> None:
     with Served(setup, tell) as served:
-        want = ["app.exact_date", "http.response.pathsend", "http.response.zerocopysend"]
+        want = ["app.exact_date", "app.settle", "http.response.pathsend", "http.response.zerocopysend"]
         assert served.get().content == repr((want, "2.4")).encode()
 
 
@@ -332,6 +332,28 @@ def test_a_path_that_cannot_be_sent_is_an_error_of_the_application(setup: Setup,
     assert [cycle.outcome for cycle in served.finished] == ["failed"] * 3
 
 
+@pytest.mark.parametrize("change", ["shorter than promised", "edited meanwhile"])
+def test_a_path_whose_file_changed_breaks_the_transfer(setup: Setup, tmp_path: Path, change: str) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"a" * 4 * MIB)
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": sized(4 * MIB)})
+        if change == "shorter than promised":
+            os.truncate(path, MIB)
+        await send({"type": "http.response.pathsend", "path": str(path)})
+
+    with Served(setup, app) as served, served.connect(receive_buffer=4096) as client:
+        client.request()
+        if change == "edited meanwhile":
+            served.until(served.waiting)
+            with path.open("r+b") as file:
+                file.write(b"b")
+        assert not client.response().complete
+    assert len(served.log) == 1
+    assert "Traceback" not in served.log[0]
+
+
 def test_starlette_sends_its_files_by_path(setup: Setup, big: Path) -> None:
     responses = pytest.importorskip("starlette.responses")
     app = responses.FileResponse(big)
@@ -379,6 +401,41 @@ def test_a_client_that_hangs_up_ends_the_sending_at_once(setup: Setup, big: Path
         assert isinstance(result[0], OSError)
         assert [cycle.outcome for cycle in served.finished] == ["aborted"]
         assert served.log == []
+
+
+def test_a_client_that_has_closed_its_sending_side_gets_the_whole_file(setup: Setup, big: Path) -> None:
+    size = big.stat().st_size
+    app = Script(big, [slice_of(0, size - 3 * MIB), body(big.read_bytes()[-3 * MIB :], False)], sized(size))
+    with Served(setup, app) as served, served.connect(receive_buffer=65536) as client:
+        client.request()
+        client.sock.shutdown(socket.SHUT_WR)
+        served.until(served.waiting)
+        assert client.response().content == big.read_bytes()
+        assert client.rest() == b""
+
+
+def test_a_client_that_has_closed_its_sending_side_and_then_hangs_up(setup: Setup, big: Path) -> None:
+    size = big.stat().st_size
+    with Served(setup, Script(big, [slice_of(0, size, False)], sized(size))) as served:
+        with served.connect() as client:
+            client.request()
+            client.sock.shutdown(socket.SHUT_WR)
+            assert len(client.file.read(100)) == 100
+        served.until(lambda: not served.state.tasks and not served.state.connections, 3)
+    assert [cycle.outcome for cycle in served.finished] == ["aborted"]
+    assert served.log == []
+
+
+def test_pipelined_requests_for_files_are_answered_in_order(setup: Setup, big: Path) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        at = int(scope["path"][1:])
+        await Script(big, [slice_of(at, MIB + at, False)], sized(MIB + at))(scope, receive, send)
+
+    data = big.read_bytes()
+    with Served(setup, app) as served, served.connect() as client:
+        client.send(b"".join(b"GET /%d HTTP/1.1\r\nHost: a\r\n\r\n" % at for at in range(10)))
+        for at in range(10):
+            assert client.response().content == data[at : at + MIB + at]
 
 
 def test_a_client_that_hangs_up_while_the_application_sends_bodies(setup: Setup) -> None:
@@ -447,6 +504,26 @@ def test_a_client_that_reads_slowly_but_steadily_is_not_dropped(setup: Setup, bi
             time.sleep(0.02)
             rest -= len(client.sock.recv(65536))
         served.until(lambda: [cycle.outcome for cycle in served.finished] == ["complete"])
+
+
+@pytest.mark.parametrize("headers", [sized(12 * MIB + 7), []], ids=["sized", "chunked"])
+def test_a_part_that_the_application_gives_up_midway_breaks_the_transfer(
+    setup: Setup, big: Path, headers: list[tuple[bytes, bytes]]
+) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        size = big.stat().st_size
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        with big.open("rb") as file:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(send(slice_of(0, size, file=file)), 0.1)
+            with contextlib.suppress(OSError):
+                await send(body(b"", False))
+
+    with Served(setup, app) as served, served.connect(receive_buffer=4096) as client:
+        client.request()
+        served.until(lambda: len(served.finished) == 1)
+        assert not client.response().complete
+    assert [cycle.outcome for cycle in served.finished] == ["failed"]
 
 
 # -- everyone gets a turn
@@ -571,7 +648,7 @@ def test_running_out_of_descriptors_while_waiting_does_not_break_the_transfer(se
 
     size = big.stat().st_size
     app = Script(big, [slice_of(0, size), body(b"x" * 3 * MIB, False)], [])
-    with temporarily(wire, "duplicate", exhausted), Served(setup, app) as served:
+    with temporarily(os, "dup", exhausted), Served(setup, app) as served:
         assert served.get().content == big.read_bytes() + b"x" * 3 * MIB
 
 

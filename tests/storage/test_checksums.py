@@ -14,6 +14,7 @@ import pytest
 
 from app.storage.checksums import Checksum, Checksums
 from app.storage.listing import Facts, Listing
+from tests.support.archives import as_dict
 
 pytestmark = pytest.mark.usefixtures("no_descriptor_left")
 
@@ -29,7 +30,7 @@ def listing(*files: Facts) -> Listing:
 
 
 def find(table: Checksums, *files: Facts, form: str = "") -> dict[int, Checksum]:
-    return asyncio.run(table.find(listing(*files), form))
+    return as_dict(asyncio.run(table.find(listing(*files), form)), len(files))
 
 
 @pytest.fixture

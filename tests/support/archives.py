@@ -11,7 +11,7 @@ from app.bodies.zip_archive import Archive, ZipBody
 from app.bodies.zip_deflate import Packing
 from app.bodies.zip_names import unique_names
 from app.bodies.zip_stream import deflate
-from app.storage.checksums import Checksums
+from app.storage.checksums import Checksum, Checksums, Known
 from app.storage.listing import Listing, scan
 from app.storage.tree import Directory
 
@@ -40,7 +40,8 @@ def archive_of(path: Path, *, recursive: bool = False, settled: bool = True) -> 
     """A stored archive that knows no CRC yet, and keeps none."""
     nowhere = Checksums()
     nowhere.close()
-    return Archive(listing_of(path, recursive=recursive, settled=settled), {}, nowhere)
+    listing = listing_of(path, recursive=recursive, settled=settled)
+    return Archive(listing, Known(len(listing)), nowhere)
 
 
 def content(pieces: list[Piece]) -> bytes:
@@ -79,3 +80,8 @@ def deflated(path: Path, packing: Packing, checksums: Checksums, *, recursive: b
 
     with directory(path) as opened:
         return asyncio.run(run(opened))
+
+
+def as_dict(known: Known, files: int) -> dict[int, Checksum]:
+    """All that is known, by index."""
+    return {index: checksum for index in range(files) if (checksum := known.get(index)) is not None}

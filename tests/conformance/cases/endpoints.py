@@ -27,7 +27,7 @@ def _bundle(id_: str) -> Zip:
     return Zip(tuple(members.items()))
 
 
-_UNTIMED = ("content-type", "content-range", "cache-control", "content-encoding")
+_UNTIMED = ("content-type", "content-range", "content-encoding")
 
 CASES = [
     same(

@@ -1,0 +1,102 @@
+"""The composition root: settings in, one ASGI application out."""
+
+import logging
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+import anyio
+
+from app.asgi.guard import Guard
+from app.asgi.lifespan import lifespan
+from app.asgi.router import Router
+from app.asgi.types import Receive, Scope, Send
+from app.bodies.zip_cache import Archives
+from app.endpoints.delivery import Delivery
+from app.endpoints.operations import Ready
+from app.routes import Trees, table
+from app.settings import Settings
+from app.storage.checksums import Checksums
+from app.storage.digests import Digests
+from app.storage.errors import MissingExtra, StorageError
+from app.storage.row_source import RowSource, open_rows
+from app.storage.temporary import TemporaryFiles
+from app.storage.threads import in_thread
+
+logger = logging.getLogger("app")
+
+SWEEP_INTERVAL = 600.0
+"""Seconds between two looks for made files that nobody uses."""
+
+
+class Application:
+    """The service as an ASGI 3 application: run it, or mount it in another."""
+
+    eager = True
+    """Our server may run a request at once, without a task, as nothing here needs one before it first waits."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._trees = Trees.of(settings.data_dir)
+        self._made = TemporaryFiles(settings.temp_dir)
+        self._checksums = Checksums(settings.state_dir)
+        self._users = _users(settings.database_url)
+        delivery = Delivery(Digests(), settings.chunk_size, settings.etag == "portable", settings.accel_prefix)
+        ready = Ready({"data": self._check_data, "database": self._check_database})
+        routes = table(self._trees, delivery, Archives(self._checksums), self._users, self._made, ready)
+        self._http = Guard(Router(routes))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            await self._http(scope, receive, send)
+        elif scope["type"] == "lifespan":
+            await lifespan(self._resources, scope, receive, send)
+        else:
+            await send({"type": "websocket.close"})  # before `websocket.accept`, so the client sees a 403
+
+    @asynccontextmanager
+    async def _resources(self) -> AsyncGenerator[None]:
+        """What a server that runs the lifespan gives us beyond a mount: sweeping, and an orderly end."""
+        async with anyio.create_task_group() as group:
+            group.start_soon(self._sweep)
+            yield
+            group.cancel_scope.cancel()
+        if not isinstance(self._users, MissingExtra):
+            await self._users.aclose()
+        await in_thread(self._checksums.close)
+        await in_thread(self._made.close)
+
+    async def _sweep(self) -> None:
+        """Remove made files that a killed process left, now and then."""
+        while True:
+            try:
+                removed = await in_thread(self._made.sweep)
+            except OSError as error:
+                logger.warning("made files in %s cannot be swept: %s", self._made.path, error)
+            else:
+                if removed:
+                    logger.info("removed %d made files that a dead process left in %s", removed, self._made.path)
+            await anyio.sleep(SWEEP_INTERVAL)
+
+    async def _check_data(self) -> str | None:
+        return None if await in_thread(self.settings.data_dir.is_dir) else "the data directory is not there"
+
+    async def _check_database(self) -> str | None:
+        if isinstance(self._users, MissingExtra):
+            return None  # not a fault that passes; the export says what to install
+        try:
+            await self._users.check()
+        except StorageError:
+            return "the database does not answer"
+        return None
+
+
+def _users(url: str) -> RowSource | MissingExtra:
+    try:
+        return open_rows(url)
+    except MissingExtra as missing:
+        return missing
+
+
+def create_app(settings: Settings | None = None) -> Application:
+    """The application for these settings, or for those of the environment; raises `SettingsError`."""
+    return Application(settings or Settings.embedded())

@@ -97,6 +97,9 @@ class Connection(asyncio.Protocol):
     def on_finished(self, cycle: Cycle) -> None:
         """An answer has ended, well or not; `cycle` knows status, bytes, outcome and times. Called once for each."""
 
+    def on_refused(self, status: int) -> None:
+        """What no application sees was answered with `status`."""
+
     # -- the parser's part
 
     def _parse(self, data: bytes) -> None:
@@ -418,6 +421,7 @@ class Connection(asyncio.Protocol):
             content,
         ]
         self.transport.write(b"".join(lines))
+        self.on_refused(status)
         self.close(linger=True)
 
     def idle(self) -> bool:

@@ -54,6 +54,24 @@ def record(cycle: Cycle) -> Record:
     }
 
 
+def refusal(status: int, client: tuple[str, int] | None) -> Record:
+    """What the log says of a head that was no request, and was answered with `status`."""
+    nothing = dict.fromkeys(("request_id", "client", "method", "path"))
+    return {
+        "time": time(),
+        **nothing,
+        "client": client[0] if client else None,
+        "status": status,
+        "bytes_sent": 0,
+        "bytes_whole": None,
+        "range": None,
+        "duration": 0.0,
+        "first_byte": 0.0,
+        "outcome": "complete",
+        "sent_by": "blocks",
+    }
+
+
 def sent_by(cycle: Cycle) -> str:
     """How the content went out: `zerocopy`, `blocks`, or `offload` where nginx sends it."""
     if cycle.scope[EXCHANGE].offloaded:
@@ -74,8 +92,9 @@ def as_text(line: Record) -> str:
     whole = "" if line["bytes_whole"] in (None, line["bytes_sent"]) else f" of {line['bytes_whole']}"
     path = json.dumps(line["path"])[1:-1]
     seconds = float(str(line["duration"]))
+    client, method, status = (line[name] or "-" for name in ("client", "method", "status"))
     return (
-        f"{moment} {line['client'] or '-'} {line['method'] or '-'} {path if line['path'] else '-'} {line['status'] or '-'}"
+        f"{moment} {client} {method} {path if line['path'] else '-'} {status}"
         f" {line['bytes_sent']}{whole} bytes in {seconds * 1000:.1f} ms, {line['outcome']}, {line['sent_by']}"
     )
 

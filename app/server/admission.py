@@ -17,21 +17,21 @@ RETRY_AFTER = b"5"
 PROBES = ("/livez", "/readyz", "/healthz", "/metrics")
 """What is answered however many there are: those who ask want to know just then."""
 
-_BUCKETS = 1 << 16
+_BUCKETS = 1 << 15
 
 
 class Admission:
     """0 stands for any number. A process calls `take_row` before it lets anybody in.
 
     Clients are counted in buckets by a hash of their address: two that share one share the limit, which among 1,000
-    clients happens to one in a hundred.
+    clients happens to one in thirty.
     """
 
     def __init__(self, processes: int, in_all: int, per_client: int) -> None:
         self.in_all = in_all
         self.per_client = per_client
-        self._all = Tally(processes, 1, "Q")
-        self._each = Tally(processes, _BUCKETS if per_client else 1, "I")
+        self._all = Tally(processes, 1)
+        self._each = Tally(processes, _BUCKETS if per_client else 1)
         self.take_row(0)
 
     def take_row(self, number: int) -> None:
@@ -42,9 +42,8 @@ class Admission:
 
     def ended(self, number: int) -> None:
         """The process of that row is dead, and its downloads with it."""
-        self._all.row(number)[0] = 0
-        row = self._each.row(number)
-        row[:] = memoryview(bytes(row.nbytes)).cast("I")
+        self._all.clear(number)
+        self._each.clear(number)
 
     def enter(self, client: str) -> bool:
         """Count one more answer to `client`; False, and not counted, if that is too many."""

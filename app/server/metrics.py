@@ -12,7 +12,7 @@ from app.asgi.respond import send_whole
 from app.asgi.types import ASGIApp, Receive, Scope, Send
 from app.server.access_log import sent_by
 from app.server.cycle import Cycle
-from app.server.tally import Tally
+from app.server.tally import Row, Tally
 
 if TYPE_CHECKING:
     from prometheus_client.core import Metric
@@ -110,7 +110,7 @@ class Metrics:
             yield HistogramMetricFamily(name, text, buckets=buckets, sum_value=total(start + len(bounds) + 1))
 
 
-def _observe(row: memoryview, start: int, bounds: Sequence[float], value: float) -> None:
+def _observe(row: Row, start: int, bounds: Sequence[float], value: float) -> None:
     row[start + bisect_left(bounds, value)] += 1
     row[start + len(bounds) + 1] += value
 
@@ -124,7 +124,7 @@ class MetricsEndpoint:
         self._app = app
         self._path = root_path + "/metrics"
         self._registry = CollectorRegistry()
-        self._registry.register(metrics)  # type: ignore[arg-type]
+        self._registry.register(metrics)
         self.eager = getattr(app, "eager", False)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -1,4 +1,4 @@
-"""What is known of a request and its answer besides what the connection counts; only there when somebody wants to know."""
+"""What is known of a request and its answer besides what the connection counts, for who wants to know."""
 
 import random
 import re

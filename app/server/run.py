@@ -12,10 +12,10 @@ from uvicorn.config import STARTUP_FAILURE
 
 from app.server import listen
 from app.server.draining import Server
-from app.server.forwarded import Forwarded
 from app.server.limits import Limits
 from app.server.notify import notify
 from app.server.supervisor import Supervisor
+from app.server.surroundings import Surroundings
 from app.settings import Settings
 
 ASGIApp = Callable[..., Awaitable[None]]
@@ -70,6 +70,7 @@ class Config(uvicorn.Config):
             timeout_graceful_shutdown=settings.graceful_timeout,  # type: ignore[arg-type]
         )
         self.settings = settings
+        self.surroundings = Surroundings(settings)
         self.limits = Limits(stall_seconds=settings.stall_timeout)
 
     def load(self) -> None:
@@ -78,9 +79,10 @@ class Config(uvicorn.Config):
         That class is made by uvicorn, without arguments of ours.
         """
         super().load()
-        if self.settings.forwarded_allow_ips:
-            self.loaded_app = Forwarded(self.loaded_app, self.settings.forwarded_allow_ips)
-        self.http_protocol_class = type("Protocol", (self.http_protocol_class,), {"limits": self.limits})
+        self.loaded_app = self.surroundings.around(self.loaded_app)
+        self.http_protocol_class = type(
+            "Protocol", (self.http_protocol_class,), {"limits": self.limits, **self.surroundings.hooks()}
+        )
 
 
 def _ready(announce: Announce, url: str) -> None:
@@ -95,13 +97,23 @@ def _announcer(settings: Settings) -> Announce:
 def _serve_here(config: Config, sock: socket.socket, ready: Callable[[], None]) -> int:
     try:
         Server(config, ready, delay=config.settings.drain_delay).run(sockets=[sock])
+        config.surroundings.close()
     except SystemExit as stop:  # the application could not start; uvicorn has logged why
         return stop.code if isinstance(stop.code, int) else STARTUP_FAILURE
     return 0
 
 
 def _serve_in_workers(config: Config, sock: socket.socket, ready: Callable[[], None]) -> int:
-    return Supervisor(config, sock, ready, delay=config.settings.drain_delay).run()
+    surroundings = config.surroundings
+    return Supervisor(
+        config,
+        sock,
+        ready,
+        delay=config.settings.drain_delay,
+        on_start=surroundings.take_row,
+        on_end=surroundings.ended,
+        at_end=surroundings.close,
+    ).run()
 
 
 @contextmanager

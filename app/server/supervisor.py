@@ -63,8 +63,12 @@ class Supervisor:
     sock: socket.socket
     ready: Callable[[], None]
     delay: float = 0.0
-    on_slot: Callable[[int], None] = lambda slot: None
-    """Called in a new worker before it starts to serve."""
+    on_start: Callable[[int], None] = lambda slot: None
+    """Called in a new worker, with its number, before it starts to serve."""
+    at_end: Callable[[], None] = lambda: None
+    """Called in a worker when it has served."""
+    on_end: Callable[[int], None] = lambda slot: None
+    """Called in the supervisor when the worker of that number is dead."""
     _workers: list[_Worker] = field(default_factory=list)
     _announced: bool = False
     _once_more: bool = False
@@ -195,7 +199,7 @@ class Supervisor:
             with suppress(OSError):
                 os.close(worker.news)
         self._selector.close()
-        self.on_slot(slot)
+        self.on_start(slot)
 
         def ready() -> None:
             os.write(says, b"1")
@@ -203,6 +207,7 @@ class Supervisor:
 
         server = Server(self.config, ready, delay=self.delay, parent=self._alive)
         server.run(sockets=[self.sock])
+        self.at_end()
         sys.exit(0)
 
     def _is_ready(self, worker: _Worker) -> None:
@@ -227,6 +232,7 @@ class Supervisor:
             if worker.news >= 0:
                 self._is_ready(worker)
             self._workers.remove(worker)
+            self.on_end(worker.slot)
             for other in self._workers:
                 if other.replaces is worker:
                     other.replaces = None  # it takes the place now

@@ -4,20 +4,28 @@ An anonymous mapping: nothing lies in the file system, and nothing is left whoev
 """
 
 import mmap
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    Row: TypeAlias = memoryview[float]
+else:
+    Row = memoryview
 
 
 class Tally:
-    """`rows` times `columns` numbers, all 0 at first. `code` as in `struct`: `d`, `Q`, `I` ..."""
+    """`rows` times `columns` numbers, all 0 at first."""
 
-    def __init__(self, rows: int, columns: int, code: str = "d") -> None:
-        width = memoryview(bytes(8)).cast(code).itemsize  # type: ignore[call-overload]
+    def __init__(self, rows: int, columns: int) -> None:
         self.columns = columns
-        self._map = mmap.mmap(-1, rows * columns * width)
-        self._cells: memoryview = memoryview(self._map).cast(code)  # type: ignore[call-overload]
+        self._cells: Row = memoryview(mmap.mmap(-1, rows * columns * 8)).cast("d")
 
-    def row(self, number: int) -> memoryview:
+    def row(self, number: int) -> "Row":
         """The row of one process, to be written by it alone."""
         return self._cells[number * self.columns : (number + 1) * self.columns]
+
+    def clear(self, number: int) -> None:
+        """Set a whole row to 0."""
+        self.row(number)[:] = memoryview(bytes(8 * self.columns)).cast("d")
 
     def total(self, column: int) -> float:
         """The sum of a column over all processes, those that have ended included."""

@@ -6,6 +6,7 @@ from pathlib import Path
 from app.asgi.router import Route
 from app.bodies.zip_cache import Archives
 from app.endpoints import download, inline, reports, video
+from app.endpoints.answers import Answers
 from app.endpoints.bundle import BundleEndpoint
 from app.endpoints.delivery import Delivery
 from app.endpoints.export import ExportData, ExportUsers
@@ -38,6 +39,7 @@ class Trees:
 def table(
     trees: Trees,
     delivery: Delivery,
+    answers: Answers,
     archives: Archives,
     users: RowSource | MissingExtra,
     made: TemporaryFiles,
@@ -45,8 +47,8 @@ def table(
 ) -> tuple[Route, ...]:
     """The routes. A literal path wins over a parameter, whatever the order."""
 
-    def stored(tree: Tree, style: Style, missing: str, parameter: str = "filename") -> StoredEndpoint:
-        return StoredEndpoint(tree, style, missing, delivery, parameter)
+    def stored(tree: Tree, style: Style, missing: str) -> StoredEndpoint:
+        return StoredEndpoint(tree, style, missing, delivery, answers)
 
     source = None if isinstance(users, MissingExtra) else users
     return (
@@ -57,7 +59,7 @@ def table(
         Route("/file/{filename}", stored(trees.files, inline.file, inline.MISSING)),
         Route("/preview/{filename}", stored(trees.files, inline.preview, inline.MISSING)),
         Route("/video/{filename}", stored(trees.videos, video.video, video.MISSING)),
-        Route("/reports/{report_id}", stored(trees.reports, reports.report, reports.MISSING, "report_id")),
+        Route("/reports/{report_id}", stored(trees.reports, reports.report, reports.MISSING)),
         Route("/reports/generate/{report_id}", GeneratedReport(source, made)),
         Route("/export/users", ExportUsers(users)),
         Route("/export/data", ExportData(made)),

@@ -2,10 +2,11 @@
 
 import os
 import time
-from contextlib import suppress
 from dataclasses import dataclass
 
+from app.asgi.types import Scope
 from app.http.message import Header, Plan
+from app.http.plan import is_plain
 from app.storage.errors import NotFound
 from app.storage.openfile import OpenFile
 from app.storage.tree import Directory, Tree
@@ -17,8 +18,8 @@ SETTLED = 2
 """Seconds after its last change before a file is kept: a second change within one tick of the kernel's clock
 would leave no trace in the times that are compared."""
 
-Key = tuple[str, bytes]
-"""The file's parameter in the path and the query: all that the answer to a plain request depends on."""
+Key = tuple[str, str, bytes]
+"""Path, prefix and query: all that the answer to a plain request depends on, besides the file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,18 +28,22 @@ class Answer:
 
     headers: list[Header]
     content: bytes
+    tree: Tree
     directory: Directory
-    name: str
+    name: bytes
     stat: os.stat_result
 
-    def holds(self, directory: Directory) -> bool:
+    def holds(self) -> bool:
         """Whether the name still leads to that very file, unchanged: what the ETag says, asked anew."""
-        if directory is not self.directory:
+        try:
+            if self.tree.directory() is not self.directory:
+                return False
+            now = os.stat(self.name, dir_fd=self.directory.fd, follow_symlinks=False)
+        except (NotFound, OSError):
             return False
-        now, then = directory.facts(self.name), self.stat
+        then = self.stat
         return (
-            now is not None
-            and now.st_ino == then.st_ino
+            now.st_ino == then.st_ino
             and now.st_ctime_ns == then.st_ctime_ns
             and now.st_mtime_ns == then.st_mtime_ns
             and now.st_size == then.st_size
@@ -47,37 +52,39 @@ class Answer:
 
 
 class Answers:
-    """At most `limit` bytes of content; those kept first go first."""
+    """At most `limit` bytes, heads included; those kept first go first."""
 
-    def __init__(self, limit: int = 2 << 20) -> None:
+    def __init__(self, limit: int = 8 << 20) -> None:
         self._limit = limit
         self._size = 0
         self._kept: dict[Key, Answer] = {}
 
-    def find(self, key: Key, tree: Tree) -> Answer | None:
-        """The answer if there is one and it holds."""
+    def find(self, scope: Scope) -> Answer | None:
+        """The answer to this request if there is one and it holds."""
+        key = scope["path"], scope.get("root_path", ""), scope["query_string"]
         answer = self._kept.get(key)
-        if answer is None:
+        if answer is None or scope["method"] not in ("GET", "HEAD") or not is_plain(scope["headers"]):
             return None
-        with suppress(NotFound):
-            if answer.holds(tree.directory()):
-                return answer
+        if answer.holds():
+            return answer
         self._forget(key)
         return None
 
-    def keep(self, key: Key, plan: Plan, file: OpenFile, directory: Directory, name: str) -> None:
-        """Keep the answer just sent, if it was a whole small file that has settled."""
-        if plan.status != 200 or file.size > LARGEST or key in self._kept:
+    def keep(self, scope: Scope, plan: Plan, file: OpenFile, tree: Tree, name: str) -> None:
+        """Keep the answer just sent, if it was a whole small file that has settled, to a plain request."""
+        if plan.status != 200 or file.size > LARGEST or not is_plain(scope["headers"]):
             return
         latest = max(file.stat.st_ctime_ns, file.stat.st_mtime_ns) // 1_000_000_000
         content = file.read_cached(0, file.size)
         if content is None or latest > time.time() - SETTLED:
             return
-        answer = Answer(plan.headers, content, directory, name, file.stat)
-        if not answer.holds(directory):  # by a link, or replaced meanwhile
+        answer = Answer(plan.headers, content, tree, tree.directory(), name.encode(), file.stat)
+        if not answer.holds():  # by a link, or replaced meanwhile
             return
-        self._kept[key] = answer
-        self._size += _cost(key, answer)
+        key = scope["path"], scope.get("root_path", ""), scope["query_string"]
+        if key not in self._kept:
+            self._kept[key] = answer
+            self._size += _cost(key, answer)
         while self._size > self._limit:
             self._forget(next(iter(self._kept)))
 
@@ -86,5 +93,5 @@ class Answers:
 
 
 def _cost(key: Key, answer: Answer) -> int:
-    """About the bytes that an answer takes, its headers and its key included."""
-    return len(answer.content) + 2 * len(key[0]) + len(key[1]) + 2048
+    """About the bytes that an answer takes, its head and its key included."""
+    return len(answer.content) + sum(map(len, key)) + sum(len(value) for _, value in answer.headers) + 2048

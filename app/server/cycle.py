@@ -241,12 +241,10 @@ class Cycle:
         if type(headers) is not list:
             headers = list(headers)
         try:
-            fields = dict(headers)
-            lines = response_head.field_lines(headers, fields)
+            lines, fields = response_head.encode(headers)
         except (RuntimeError, TypeError):
             headers = response_head.lower(headers)
-            fields = dict(headers)
-            lines = response_head.field_lines(headers, fields)
+            lines, fields = response_head.encode(headers)
         try:
             head = [response_head.STATUS_LINES[status], connection.static_lines, lines]
         except KeyError:
@@ -256,6 +254,7 @@ class Cycle:
         scope = self.scope
         self._bodiless = scope["method"] == "HEAD" or status == 304 or status == 204
         if b"transfer-encoding" in fields or (status == 204 and b"content-length" in fields):
+            fields = dict(fields)
             head[2] = self._without_framing(headers, fields, status)
         self._frame(headers, fields, head)
         if not self.keep_alive or b"connection" in fields or scope["http_version"] == "1.0":

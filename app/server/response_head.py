@@ -19,6 +19,10 @@ _UNCONTROLLED = bytes(
 _known_names: set[bytes] = set()
 _KNOWN_NAMES_LIMIT = 1000
 
+_known_heads: dict[tuple[Header, ...], tuple[bytes, dict[bytes, bytes]]] = {}
+_KNOWN_HEADS_LIMIT = 512
+_LONGEST_KNOWN_HEAD = 2048
+
 
 def _phrase(status: int) -> bytes:
     try:
@@ -52,6 +56,20 @@ def field_lines(headers: Headers, fields: dict[bytes, bytes]) -> bytes:
     if lines.translate(_UNCONTROLLED) != lines or lines.count(b"\r") != count or lines.count(b"\n") != count:
         raise RuntimeError("Invalid HTTP header value.")
     return lines
+
+
+def encode(headers: list[Header]) -> tuple[bytes, dict[bytes, bytes]]:
+    """Field lines as by `field_lines`, and the fields by name, not to be changed; remembered for heads sent again."""
+    key = tuple(headers)
+    known = _known_heads.get(key)
+    if known is None:
+        fields = dict(headers)
+        known = field_lines(headers, fields), fields
+        if len(known[0]) <= _LONGEST_KNOWN_HEAD:
+            if len(_known_heads) >= _KNOWN_HEADS_LIMIT:
+                del _known_heads[next(iter(_known_heads))]
+            _known_heads[key] = known
+    return known
 
 
 def _check_names(names: Iterable[bytes]) -> None:

@@ -61,13 +61,6 @@ class Directory:
             raise _MEANING.get(error.errno or 0, NotFound) from error
         return OpenFile(fd)
 
-    def facts(self, name: str) -> os.stat_result | None:
-        """What one segment names now, links not followed; None if nothing does. To compare with, not to open by."""
-        try:
-            return os.stat(name, dir_fd=self.fd, follow_symlinks=False)
-        except (OSError, ValueError):
-            return None
-
     def subtree(self, name: str) -> "_Descent":
         """`async with directory.subtree(name) as below:` gives the `Directory` of that name; raises as `open`."""
         return _Descent(self, name)

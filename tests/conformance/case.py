@@ -179,6 +179,12 @@ def encode(target: Target) -> bytes:
     return target.encode("ascii") if isinstance(target, str) else target
 
 
+def slug(text: str) -> str:
+    """`text` as a part of an id: short, ASCII, the same for ever; other characters are told by their code."""
+    written = "".join(c if c.isascii() and (c.isalnum() or c in "-.") else f"_{ord(c):x}" for c in text) or "nothing"
+    return written if len(written) <= 48 else f"{written[:32]}-{len(text)}-long"
+
+
 def get(target: Target, /, **headers: str) -> Request:
     """A GET; `if_none_match='*'` is the field If-None-Match."""
     return send("GET", target, **headers)

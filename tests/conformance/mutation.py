@@ -218,10 +218,10 @@ def noticed_by_unit_tests(mutant: Mutant) -> str | None:
             return "unit tests" if pytest.main(["-x", "-q", "-p", "no:cacheprovider", *UNIT_TESTS]) else ""
         return "unit tests"
 
-    return _in_child(run)
+    return _in_child(run, 10 * PATIENCE)
 
 
-def _in_child(work: Callable[[], str]) -> str | None:
+def _in_child(work: Callable[[], str], patience: int = PATIENCE) -> str | None:
     """What `work` returns in a forked process; a crash or a hang counts as noticed."""
     reading, writing = os.pipe()
     child = os.fork()
@@ -230,7 +230,7 @@ def _in_child(work: Callable[[], str]) -> str | None:
         silence = os.open(os.devnull, os.O_WRONLY)
         os.dup2(silence, 1)
         os.dup2(silence, 2)
-        signal.alarm(PATIENCE)
+        signal.alarm(patience)
         try:
             said = work()
         except BaseException as error:

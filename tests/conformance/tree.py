@@ -179,7 +179,10 @@ USERS: Final = [
     *((i, f"user {i}", f"user{i}@example.org", f"2024-02-01 00:{i % 60:02}:00") for i in range(11, 2601)),
 ]
 
-MONTHS: Final = {f"month-{month:02}.txt": datetime(2021, month, month, 12, 30, tzinfo=UTC) for month in range(1, 13)}
+MONTHS: Final = {
+    f"month-{month:02}.txt": datetime(2021, month, day, 12, 30, tzinfo=UTC)
+    for month, day in enumerate((4, 2, 3, 1, 1, 6, 5, 8, 9, 10, 11, 10), 1)
+}
 """Files in `downloads/` that were modified in each month, on every day of the week, as a minute began."""
 
 FILES: Final[dict[str, bytes]] = {

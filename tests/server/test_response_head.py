@@ -56,3 +56,21 @@ def test_the_date_is_that_of_this_very_second(monkeypatch: pytest.MonkeyPatch) -
         assert line.startswith(b"date: ")
         assert line.endswith(b" GMT\r\n")
         assert parsedate_to_datetime(line[6:-2].decode()).timestamp() == int(now)
+
+
+def test_a_head_sent_again_is_encoded_once_and_a_changed_one_anew() -> None:
+    headers = [(b"a", b"1"), (b"b", b"2")]
+    first = response_head.encode(headers)
+    assert response_head.encode(list(headers)) is first
+    headers.append((b"c", b"3"))
+    assert response_head.encode(headers) == (b"a: 1\r\nb: 2\r\nc: 3\r\n", {b"a": b"1", b"b": b"2", b"c": b"3"})
+    assert first == (b"a: 1\r\nb: 2\r\n", {b"a": b"1", b"b": b"2"})
+
+
+def test_the_heads_remembered_are_bounded_in_number_and_length() -> None:
+    for number in range(response_head._KNOWN_HEADS_LIMIT + 10):
+        response_head.encode([(b"n", b"%d" % number)])
+    assert len(response_head._known_heads) == response_head._KNOWN_HEADS_LIMIT
+    long = [(b"n", b"x" * response_head._LONGEST_KNOWN_HEAD)]
+    assert response_head.encode(long)[0] == b"n: " + long[0][1] + b"\r\n"
+    assert tuple(long) not in response_head._known_heads

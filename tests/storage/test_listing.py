@@ -97,7 +97,7 @@ def test_names_that_are_not_utf_8_are_found_and_opened(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="nothing is forbidden to root")
-def test_what_may_not_be_read_is_left_out_as_root_is_not_asked(tmp_path: Path) -> None:
+def test_a_file_without_permission_is_left_out(tmp_path: Path) -> None:
     (tmp_path / "open").touch()
     (tmp_path / "closed").touch(0o000)
     assert listing_of(tmp_path).paths == ["open"]

@@ -5,7 +5,7 @@ import io
 import re
 
 from tests.conformance import tree
-from tests.conformance.case import UNSIZED, WIRE, Json, Named, Want, Zip, choice, get, same, want
+from tests.conformance.case import UNSIZED, WIRE, Json, Named, Want, Zip, choice, get, same, slug, want
 
 OCTETS = "application/octet-stream"
 
@@ -183,7 +183,7 @@ CASES = [
     ),
     *(
         same(
-            f"k8-bundle-{position}",
+            f"k8-bundle-{slug(id_)}",
             "K8",
             get(f"/download/bundle/{segment}"),
             want(
@@ -195,17 +195,15 @@ CASES = [
             compare=UNSIZED,
             content="zip",
         )
-        for position, (segment, id_) in enumerate(
-            {
-                "docs": "docs",
-                "one": "one",
-                "dots-only": "dots-only",
-                "with%20space": "with space",
-                "caf%C3%A9": "caf\u00e9",
-                "percent%2541": "percent%41",
-                "quo%22te": 'quo"te',
-            }.items()
-        )
+        for segment, id_ in {
+            "docs": "docs",
+            "one": "one",
+            "dots-only": "dots-only",
+            "with%20space": "with space",
+            "caf%C3%A9": "caf\u00e9",
+            "percent%2541": "percent%41",
+            "quo%22te": 'quo"te',
+        }.items()
     ),
     same("k8-bundle-missing", "K8", get("/download/bundle/missing"), want(404, Json({"detail": "Bundle not found"}))),
     same(

@@ -5,7 +5,7 @@ from email.utils import format_datetime
 from urllib.parse import quote
 
 from tests.conformance import tree
-from tests.conformance.case import PARTIAL, Case, Named, choice, get, rfc, same, want
+from tests.conformance.case import PARTIAL, Case, Named, choice, get, rfc, same, slug, want
 
 FILES = {
     "download": ("/download/ten.txt", "downloads/ten.txt"),
@@ -311,10 +311,10 @@ TYPED = [
 PLAIN = ("ten.txt", "under_score-1.2.txt", "tilde~.txt", ".hidden", "...", "-dash", "..x", "x..", "UPPER.TXT", "con")
 
 
-def _disposition(name: str, position: int) -> Case:
+def _disposition(name: str) -> Case:
     rows = "F1" if name in PLAIN else "F2"
     return same(
-        f"disposition-{position:02}",
+        f"disposition-{slug(name)}",
         rows,
         get(f"/download/{_q(name)}"),
         want(200, name.encode() if name != "ten.txt" else tree.TEN, content_disposition=Named("attachment", name)),
@@ -339,7 +339,7 @@ FALLBACKS = {
 """What is said to a client that cannot read `filename*`: accents dropped, `_` for what has no likeness in ASCII."""
 
 DISPOSITIONS = [
-    *(_disposition(name, position) for position, name in enumerate(dict.fromkeys((*PLAIN, *tree.ODD_NAMES)))),
+    *map(_disposition, dict.fromkeys((*PLAIN, *tree.ODD_NAMES))),
     same(
         "disposition-plain-exactly",
         "F1",
@@ -423,17 +423,17 @@ DISPOSITIONS = [
     ),
     *(
         choice(
-            f"disposition-control-{position}",
+            f"disposition-control-{slug(name)}",
             "F4 F3",
             "a control character is kept in `filename*` or replaced, and never raw",
             get(f"/download/{_q(name)}"),
             want(200, name.encode(), content_disposition=re.compile(r"[\x20-\x7e]+")),
         )
-        for position, name in enumerate(tree.CONTROL_NAMES)
+        for name in tree.CONTROL_NAMES
     ),
     *(
         choice(
-            f"disposition-injection-{position}",
+            f"disposition-injection-{slug(id_)}",
             "F3 E10 J11",
             "no name can add a field, nor a parameter",
             get(f"/reports/generate/{_q(id_)}"),
@@ -446,8 +446,13 @@ DISPOSITIONS = [
                 ),
             ),
         )
-        for position, id_ in enumerate(
-            ("a\r\nX-Evil: 1", "a\nSet-Cookie: a=b", 'a"; filename="evil.exe', "a\\", "a; filename=evil.exe", "\u2028x")
+        for id_ in (
+            "a\r\nX-Evil: 1",
+            "a\nSet-Cookie: a=b",
+            'a"; filename="evil.exe',
+            "a\\",
+            "a; filename=evil.exe",
+            "\u2028x",
         )
     ),
 ]
@@ -455,23 +460,23 @@ DISPOSITIONS = [
 LIKENESSES = [
     *(
         choice(
-            f"disposition-likeness-{position}",
+            f"disposition-likeness-{slug(name)}",
             "F5",
             "a likeness in ASCII is better than nothing (RFC 6266 §4.3)",
             get(f"/download/{_q(name)}"),
             want(200, content_disposition=f"attachment; filename=\"{likeness}\"; filename*=UTF-8''{_q(name)}"),
         )
-        for position, (name, likeness) in enumerate(FALLBACKS.items())
+        for name, likeness in FALLBACKS.items()
     ),
     *(
         choice(
-            f"disposition-control-is-a-line-{position}",
+            f"disposition-control-is-a-line-{slug(name)}",
             "F4",
             "a control character becomes `_` in both names",
             get(f"/download/{_q(name)}"),
             want(200, content_disposition=Named("attachment", re.sub(r"[\x00-\x1f\x7f]", "_", name))),
         )
-        for position, name in enumerate(tree.CONTROL_NAMES)
+        for name in tree.CONTROL_NAMES
     ),
     choice(
         "report-id-with-a-space-at-the-end",

@@ -60,6 +60,13 @@ CASES = [
         get("/download/empty.bin", Want_Repr_Digest="sha-256=1"),
         want(200, b"", repr_digest=_digest("downloads/empty.bin")),
     ),
+    rfc(
+        "digest-not-of-a-304",
+        "E8 I11",
+        "15.4.5",
+        get(DATA, Want_Repr_Digest="sha-256=1", If_None_Match="*"),
+        want(304, b"", repr_digest=None, content_disposition=None),
+    ),
     rfc("digest-of-an-error", "E8", "RFC 9530 §3", get("/download/missing", Want_Repr_Digest="sha-256=1"), want(404)),
     rfc(
         "digest-in-two-lines",

@@ -6,7 +6,7 @@ Sizes and ranges are Go's; the verdict is ours, and where it is not Go's the rea
 from typing import Final
 
 from tests.conformance import tree
-from tests.conformance.case import EVERYWHERE, NGINX, Case, Covers, Leads, Want, choice, get, head, rfc, want
+from tests.conformance.case import EVERYWHERE, NGINX, Case, Covers, Leads, Want, choice, get, head, rfc, slug, want
 
 OCTETS: Final = "application/octet-stream"
 FILES: Final = {10: "ten.txt", 11: "eleven.txt", 10_000: "ten-thousand.bin"}
@@ -69,10 +69,10 @@ SERVED: Final[list[tuple[str, Slices]]] = [
 BEYOND: Final = ("11-", "11-12", "12-12", "11-100", "12-100", "100-", "100-1000")
 
 
-def _parsed(position: int, value: str, size: int, slices: Slices | None) -> Case:
+def _parsed(value: str, size: int, slices: Slices | None) -> Case:
     whole = tree.content(f"downloads/{FILES[size]}")
     request = get(f"/download/{FILES[size]}", Range=value)
-    id_ = f"go-parse-{position:02}"
+    id_ = f"go-parse-{slug(value.removeprefix('bytes='))}-of-{size}"
     if slices is None:
         malformed = [want(400), want(200, whole)] if value == "foo" else [want(400)]
         return choice(
@@ -153,14 +153,14 @@ CONTENT = [
 
 PATHS = [
     choice(
-        f"go-names-{position}",
+        f"go-names-{slug(target)}",
         "D1 D5 A3",
         "Go refuses by 400, a name here is one segment",
         get(target),
         [want(400), want(404)],
         on=EVERYWHERE - NGINX,
     )
-    for position, target in enumerate(
+    for target in (
         (
             "/../file",
             "/..",
@@ -192,18 +192,18 @@ PATHS = [
     ),
     *(
         choice(
-            f"go-empty-content-{position}",
+            f"go-empty-content-{slug(value)}",
             "G19",
             "Go ignores ranges of nothing; 416 is right too",
             get("/download/empty.bin", Range=value),
             [want(200, b""), want(416, content_range="bytes */0")],
         )
-        for position, value in enumerate(("bytes=0-128", "bytes=1-"))
+        for value in ("bytes=0-128", "bytes=1-")
     ),
 ]
 
 CASES = [
-    *(_parsed(position, *row) for position, row in enumerate(PARSED)),
+    *(_parsed(*row) for row in PARSED),
     choice(
         "go-parse-lax",
         "G14",
@@ -213,13 +213,13 @@ CASES = [
     ),
     *(
         rfc(
-            f"go-serve-{position:02}",
+            f"go-serve-{slug(value)}",
             "G1 G2 G3",
             "14.2",
             get("/download/eleven.txt", Range=value),
             want(206, Covers(_ELEVEN, tuple(slices), OCTETS)),
         )
-        for position, (value, slices) in enumerate(SERVED)
+        for value, slices in SERVED
     ),
     choice(
         "go-serve-wasteful",
@@ -230,13 +230,13 @@ CASES = [
     ),
     *(
         rfc(
-            f"go-serve-beyond-{position}",
+            f"go-serve-beyond-{value}",
             "G5",
             "15.5.17",
             get("/download/eleven.txt", Range=f"bytes={value}"),
             want(416, content_range="bytes */11"),
         )
-        for position, value in enumerate(BEYOND)
+        for value in BEYOND
     ),
     *CONTENT,
     *PATHS,

@@ -1,75 +1,82 @@
 """One line for each request, written when its answer has ended, of what really happened.
 
-The loop makes a tuple and hands it on; a thread writes. Whoever reads the log may stop reading:
-the service goes on, and says later how many lines there was no room for.
+The loop makes lines and hands them on now and then; a thread writes. Whoever reads the log may
+stop reading: the service goes on, and says later how many lines there was no room for.
 """
 
+import asyncio
 import json
 import os
 import sys
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import UTC, datetime
-from queue import Empty, SimpleQueue
-from time import monotonic, time
+from dataclasses import dataclass
+from json.encoder import encode_basestring_ascii as quote
+from queue import SimpleQueue
+from time import monotonic
 
 from app.server.cycle import Cycle
 from app.server.observed import EXCHANGE, Exchange
 
-ROOM = 10_000
+DELAY = 0.05
+"""Seconds that a line may wait for others: a thread is not woken for each."""
+
+ROOM = 20_000
 """Lines that may wait to be written."""
 
 WHOLE = 4096
 """Bytes that a pipe takes in one piece (PIPE_BUF), so that the lines of several processes do not mix."""
 
-LONGEST = 512
+LONGEST = 256
 """Characters of a path or a Range that are kept: with every one of them escaped a line still fits `WHOLE`."""
 
-Record = dict[str, object]
+
+@dataclass(slots=True)
+class Record:
+    """What is known of an answer that has ended. Sizes are in bytes, times in seconds."""
+
+    client: str | None
+    status: int | None
+    request_id: str | None = None
+    method: str | None = None
+    path: str | None = None
+    bytes_sent: int = 0
+    bytes_whole: int | None = None
+    """Of the representation, as far as the head tells."""
+    range: str | None = None
+    duration: float = 0.0
+    first_byte: float | None = None
+    outcome: str = "complete"
+    sent_by: str = "blocks"
 
 
 def record(cycle: Cycle) -> Record:
-    """What the log says of an answer that has ended. Sizes are in bytes, times in seconds."""
+    """An answer of the application."""
     scope = cycle.scope
     exchange: Exchange = scope[EXCHANGE]
-    client = scope["client"]
-    query = scope["query_string"].decode("latin-1")
-    path = scope["raw_path"].decode("latin-1") + ("?" + query if query else "")
-    first = cycle.first_byte_at
-    return {
-        "time": time(),
-        "request_id": exchange.request_id,
-        "client": client[0] if client else None,
-        "method": scope["method"],
-        "path": path[:LONGEST],
-        "status": cycle.status or None,
-        "bytes_sent": cycle.bytes_sent,
-        "bytes_whole": exchange.size,
-        "range": exchange.range[:LONGEST] if exchange.range else None,
-        "duration": monotonic() - cycle.arrived_at,
-        "first_byte": None if first is None else first - cycle.arrived_at,
-        "outcome": cycle.outcome,
-        "sent_by": sent_by(cycle),
-    }
+    client, query, first = scope["client"], scope["query_string"], cycle.first_byte_at
+    path = scope["raw_path"] + b"?" + query if query else scope["raw_path"]
+    return Record(
+        client[0] if client else None,
+        cycle.status or None,
+        exchange.request_id,
+        scope["method"],
+        path[:LONGEST].decode("latin-1"),
+        cycle.bytes_sent,
+        exchange.size,
+        exchange.range,
+        monotonic() - cycle.arrived_at,
+        None if first is None else first - cycle.arrived_at,
+        cycle.outcome,
+        sent_by(cycle),
+    )
 
 
 def refusal(status: int, client: tuple[str, int] | None) -> Record:
-    """What the log says of a head that was no request, and was answered with `status`."""
-    nothing = dict.fromkeys(("request_id", "client", "method", "path"))
-    return {
-        "time": time(),
-        **nothing,
-        "client": client[0] if client else None,
-        "status": status,
-        "bytes_sent": 0,
-        "bytes_whole": None,
-        "range": None,
-        "duration": 0.0,
-        "first_byte": 0.0,
-        "outcome": "complete",
-        "sent_by": "blocks",
-    }
+    """A head that was no request, and was answered with `status` before anybody saw it."""
+    return Record(client[0] if client else None, status)
 
 
 def sent_by(cycle: Cycle) -> str:
@@ -80,29 +87,50 @@ def sent_by(cycle: Cycle) -> str:
 
 
 def as_json(line: Record) -> str:
-    """For programs; characters that a terminal would obey are escaped."""
-    return json.dumps(
-        {name: _shown(name, value) for name, value in line.items()}, separators=(",", ":"), ensure_ascii=True
+    """For programs. What a terminal would obey is escaped."""
+    return (
+        f'{{"time":"{_Clock.now()}","request_id":{_quoted(line.request_id)},"client":{_quoted(line.client)},'
+        f'"method":{_quoted(line.method)},"path":{_quoted(line.path)},"status":{_number(line.status)},'
+        f'"bytes_sent":{line.bytes_sent},"bytes_whole":{_number(line.bytes_whole)},"range":{_quoted(line.range)},'
+        f'"duration":{line.duration:.6f},"first_byte":{_number(line.first_byte)},'
+        f'"outcome":"{line.outcome}","sent_by":"{line.sent_by}"}}\n'
     )
 
 
 def as_text(line: Record) -> str:
     """For people."""
-    moment = datetime.fromtimestamp(float(str(line["time"]))).astimezone().strftime("%H:%M:%S")
-    whole = "" if line["bytes_whole"] in (None, line["bytes_sent"]) else f" of {line['bytes_whole']}"
-    path = json.dumps(line["path"])[1:-1]
-    seconds = float(str(line["duration"]))
-    client, method, status = (line[name] or "-" for name in ("client", "method", "status"))
+    whole = "" if line.bytes_whole in (None, line.bytes_sent) else f" of {line.bytes_whole}"
     return (
-        f"{moment} {client} {method} {path if line['path'] else '-'} {status}"
-        f" {line['bytes_sent']}{whole} bytes in {seconds * 1000:.1f} ms, {line['outcome']}, {line['sent_by']}"
+        f"{time.strftime('%H:%M:%S')} {line.client or '-'} {line.method or '-'} {quote(line.path or '-')[1:-1]}"
+        f" {line.status or '-'} {line.bytes_sent}{whole} bytes in {line.duration * 1000:.1f} ms,"
+        f" {line.outcome}, {line.sent_by}\n"
     )
 
 
-def _shown(name: str, value: object) -> object:
-    if name == "time":
-        return datetime.fromtimestamp(float(str(value)), UTC).isoformat(timespec="milliseconds")
-    return round(value, 6) if isinstance(value, float) else value
+def _quoted(text: str | None) -> str:
+    return "null" if text is None else quote(text)
+
+
+def _number(number: float | None) -> str:
+    if number is None:
+        return "null"
+    return f"{number:.6f}" if type(number) is float else str(number)
+
+
+class _Clock:
+    """The time in UTC (RFC 3339); a second's text is made once."""
+
+    _second = -1
+    _text = ""
+
+    @classmethod
+    def now(cls) -> str:
+        now = time.time()
+        second = int(now)
+        if second != cls._second:
+            cls._second = second
+            cls._text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
+        return f"{cls._text}.{int((now - second) * 1000):03}Z"
 
 
 class AccessLog:
@@ -111,8 +139,13 @@ class AccessLog:
     def __init__(self, form: Callable[[Record], str] = as_json, target: int = 1) -> None:
         self._form = form
         self._target = target
-        self._waiting: SimpleQueue[Record | None] = SimpleQueue()
+        self._lines: list[str] = []
         self._lost = 0
+        self._batches: SimpleQueue[list[str] | None] = SimpleQueue()
+        self._given = 0
+        """Lines that the thread has got; the loop counts."""
+        self._done = 0
+        """Lines that are written; the thread counts."""
         self._thread: threading.Thread | None = None
 
     @classmethod
@@ -121,54 +154,51 @@ class AccessLog:
         text = form == "text" or (form == "auto" and sys.stdout.isatty())
         return cls(as_text if text else as_json)
 
-    def add(self, line: Record) -> None:
-        """Have a line written; never waits."""
-        if self._waiting.qsize() >= ROOM:
+    def add(self, line: Record, loop: asyncio.AbstractEventLoop) -> None:
+        """Have a line written soon; never waits."""
+        lines = self._lines
+        if len(lines) + self._given - self._done >= ROOM:
             self._lost += 1
             return
-        self._waiting.put(line)
+        if not lines:
+            loop.call_later(DELAY, self._hand_over)
+        lines.append(self._form(line))
+
+    def close(self) -> None:
+        """Write what there is, within a second: nobody may be reading any more."""
+        self._hand_over()
+        if self._thread is not None:
+            self._batches.put(None)
+            self._thread.join(1)
+            self._thread = None
+
+    def _hand_over(self) -> None:
+        lines, self._lines = self._lines, []
+        if self._lost and self._given - self._done < ROOM:
+            lines.append(json.dumps({"lines_lost": self._lost}) + "\n")
+            self._lost = 0
+        if not lines:
+            return
+        self._given += len(lines)
+        self._batches.put(lines)
         if self._thread is None:
             self._thread = threading.Thread(target=self._write_all, name="access-log", daemon=True)
             self._thread.start()
 
-    def close(self) -> None:
-        """Write what waits, within a second: nobody may be reading any more."""
-        if self._thread is not None:
-            self._waiting.put(None)
-            self._thread.join(1)
-            self._thread = None
-
     def _write_all(self) -> None:
-        while True:
-            lines, last = self._next()
-            if self._lost:
-                lost, self._lost = self._lost, 0
-                lines.append(json.dumps({"lost_lines": lost}))
+        while (lines := self._batches.get()) is not None:
             self._write(lines)
-            if last:
-                return
-
-    def _next(self) -> tuple[list[str], bool]:
-        """What waits, at least one line unless it is the end."""
-        lines: list[str] = []
-        item = self._waiting.get()
-        with suppress(Empty):
-            while item is not None:
-                lines.append(self._form(item))
-                item = self._waiting.get_nowait()
-            return lines, True
-        return lines, False
+            self._done += len(lines)
 
     def _write(self, lines: list[str]) -> None:
         """Whole lines, as many at a time as go in one piece."""
-        piece = b""
+        piece = ""
         for line in lines:
-            data = (line + "\n").encode("ascii", "backslashreplace")
-            if piece and len(piece) + len(data) > WHOLE:
-                self._put(piece)
-                piece = b""
-            piece += data
-        self._put(piece)
+            if piece and len(piece) + len(line) > WHOLE:
+                self._put(piece.encode("ascii", "backslashreplace"))
+                piece = ""
+            piece += line
+        self._put(piece.encode("ascii", "backslashreplace"))
 
     def _put(self, data: bytes) -> None:
         with suppress(OSError):  # the reader has gone, or the disk is full; downloads are more important

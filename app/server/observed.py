@@ -10,6 +10,9 @@ from app.http.message import Headers
 EXCHANGE = "app.exchange"
 """The key in the scope under which it lies."""
 
+LONGEST = 256
+"""Bytes of a Range that are kept."""
+
 _SANE_ID = re.compile(rb"[0-9A-Za-z._~+/=-]{1,128}")
 _TOTAL = re.compile(rb"bytes (?:[0-9]+-[0-9]+|\*)/([0-9]+)")
 
@@ -26,7 +29,7 @@ class Exchange:
         self.request_id = ""
         for name, value in headers:
             if name == b"range":
-                self.range = value.decode("latin-1")
+                self.range = value[:LONGEST].decode("latin-1")
             elif name == b"x-request-id" and _SANE_ID.fullmatch(value):
                 self.request_id = value.decode("ascii")
         if not self.request_id:

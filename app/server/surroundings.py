@@ -82,12 +82,12 @@ class Surroundings:
             if metrics is not None:
                 metrics.finish(cycle)
             if log is not None:
-                log.add(record(cycle))
+                log.add(record(cycle), connection.loop)
 
         def on_refused(connection: Connection, status: int) -> None:
             if metrics is not None:
                 metrics.refused(status)
             if log is not None:
-                log.add(refusal(status, connection._client))
+                log.add(refusal(status, connection._client), connection.loop)
 
         return {"on_finished": on_finished, "on_refused": on_refused}

@@ -5,7 +5,7 @@ import os
 import threading
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
-from typing import Protocol, TypeVar, runtime_checkable
+from typing import Generic, Protocol, TypeVar, runtime_checkable
 
 import anyio
 
@@ -17,12 +17,23 @@ PARALLEL = max(1, min((os.cpu_count() or 1) - 1, 4))
 """Threads for one response that has much to compute; a core is left to the event loop."""
 
 
+class Ready(Generic[T]):
+    """In the place of a job: a result that was to be had without waiting."""
+
+    __slots__ = ("result",)
+
+    def __init__(self, result: T) -> None:
+        self.result = result
+
+
 @runtime_checkable
 class _Closes(Protocol):
     def close(self) -> None: ...
 
 
-async def in_order(jobs: Iterable[Callable[[], T]], end: threading.Event, workers: int = 1) -> AsyncGenerator[T, None]:
+async def in_order(
+    jobs: Iterable[Callable[[], T] | Ready[T]], end: threading.Event, workers: int = 1
+) -> AsyncGenerator[T, None]:
     """Run the jobs in up to `workers` threads at a time, and give their results in order.
 
     While a result is used, as many jobs after it are under way or done. Closing the generator early sets `end`,
@@ -30,7 +41,7 @@ async def in_order(jobs: Iterable[Callable[[], T]], end: threading.Event, worker
     closes the results that no one took.
     """
     waiting = iter(jobs)
-    running: deque[asyncio.Task[T]] = deque()
+    running: deque[asyncio.Future[T]] = deque()
     try:
         _fill(running, waiting, workers)
         while running:
@@ -46,16 +57,20 @@ async def in_order(jobs: Iterable[Callable[[], T]], end: threading.Event, worker
             await _abandon(running)
 
 
-def _fill(running: deque[asyncio.Task[T]], jobs: Iterator[Callable[[], T]], workers: int) -> None:
+def _fill(running: deque[asyncio.Future[T]], jobs: Iterator[Callable[[], T] | Ready[T]], workers: int) -> None:
     loop = asyncio.get_running_loop()
     while len(running) < workers:
         job = next(jobs, None)
         if job is None:
             return
-        running.append(loop.create_task(in_thread(job)))
+        if isinstance(job, Ready):
+            running.append(loop.create_future())
+            running[-1].set_result(job.result)
+        else:
+            running.append(loop.create_task(in_thread(job)))
 
 
-async def _abandon(running: deque[asyncio.Task[T]]) -> None:
+async def _abandon(running: deque[asyncio.Future[T]]) -> None:
     cancelled: asyncio.CancelledError | None = None
     while pending := [task for task in running if not task.done()]:
         try:

@@ -14,7 +14,7 @@ from contextlib import aclosing, suppress
 from functools import partial
 from typing import Self, TypeVar
 
-from app.bodies.ahead import PARALLEL, in_order
+from app.bodies.ahead import PARALLEL, Ready, in_order
 from app.bodies.base import FileSlice, Piece
 from app.bodies.zip_deflate import BLOCK, WHOLE, pack_block
 from app.bodies.zip_members import UNKNOWN, Members, Stop, Stopped, advance_crc, scratch
@@ -252,7 +252,7 @@ class ZipBody:
             await in_thread(self._members.verify, part.index, part.file, part.crc, end)
         return tail
 
-    def _jobs(self, wanted: ByteRange, end: Stop) -> Iterator[Job]:
+    def _jobs(self, wanted: ByteRange, end: Stop) -> "Iterator[Job | Ready[bytes | _LargeMember]]":
         """Blocking jobs that make the bytes wanted, in order, none of them large but `_LargeMember`s."""
         layout = self._layout
         index = layout.entry_at(wanted.start)
@@ -264,6 +264,8 @@ class ZipBody:
                 continue
             if blocks := self._archive.blocks(index):
                 yield from self._block_jobs(index, blocks, wanted)
+            elif member := self._open_now(index, wanted):
+                yield Ready(member)
             else:
                 yield partial(self._open, index, wanted, end)
             index += 1
@@ -307,24 +309,33 @@ class ZipBody:
         archive.keep()
         return bytes(_cut(run, origin, wanted))
 
+    def _open_now(self, index: int, wanted: ByteRange) -> "_LargeMember | None":
+        """What `_open` gives, if that needs neither a CRC nor the disk."""
+        if self._archive.known_crc(index) == UNKNOWN:
+            return None
+        file = self._members.open_cached(index)
+        return None if file is None else self._large(index, file, wanted)
+
     def _open(self, index: int, wanted: ByteRange, end: Stop) -> "_LargeMember":
-        archive, layout = self._archive, self._layout
-        crc = archive.known_crc(index)
-        head = b""
-        data_start = layout.data_start(index)
-        if wanted.start < data_start:
-            crc = archive.crc(self._members, index, end)
+        archive = self._archive
+        if wanted.start < self._layout.data_start(index):
+            archive.crc(self._members, index, end)
             archive.keep()
-            head = _cut(layout.header(index), layout.starts[index], wanted)
         file = self._members.open(index)
         try:
-            self._members.verify(index, file, crc, end)
+            self._members.verify(index, file, archive.known_crc(index), end)
         except BaseException:
             file.close()
             raise
+        return self._large(index, file, wanted)
+
+    def _large(self, index: int, file: OpenFile, wanted: ByteRange) -> "_LargeMember":
+        layout = self._layout
+        data_start = layout.data_start(index)
         start = max(wanted.start - data_start, 0)
         stop = max(min(wanted.stop, layout.starts[index + 1]) - data_start, start)
-        return _LargeMember(file, index, crc, head, start, stop)
+        head = _cut(layout.header(index), layout.starts[index], wanted)
+        return _LargeMember(file, index, self._archive.known_crc(index), head, start, stop)
 
     def _block_jobs(self, index: int, blocks: "array[int]", wanted: ByteRange) -> Iterator[Job]:
         """One job for each block of a large deflated member that has bytes wanted."""

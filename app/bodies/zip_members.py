@@ -6,9 +6,10 @@ CRC-32 that is announced for it (a log that grew, a file that was linked); else 
 
 import os
 import threading
+from contextlib import suppress
 
 from app.bodies.crc32 import crc32
-from app.storage.errors import Exhausted, FileChanged, NotFound, OutsideRoot
+from app.storage.errors import Exhausted, FileChanged, NotFound, OutsideRoot, StorageError
 from app.storage.listing import Listing, open_beneath, storage_error
 from app.storage.openfile import OpenFile
 from app.storage.tree import Directory
@@ -47,6 +48,16 @@ class Members:
             return OpenFile(self._descriptor(index))
         except NotFound as error:  # now a FIFO, say
             raise FileChanged from error
+
+    def open_cached(self, index: int) -> OpenFile | None:
+        """The member if it can be opened without waiting and has not changed, else None; for the event loop."""
+        with suppress(StorageError):
+            file = self.directory.open_cached(self.listing.paths[index])
+            if file is not None and self.listing.matches(index, file.stat):
+                return file
+            if file is not None:
+                file.close()
+        return None
 
     def read_into(self, index: int, buffer: memoryview, announced: int) -> int:
         """Fill `buffer` with all of a small member and return its CRC. Raises `FileChanged` or `Exhausted`."""

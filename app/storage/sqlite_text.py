@@ -49,7 +49,7 @@ class Statements:
         for name, comparison, time in (("since", ">=", selection.since), ("until", "<", selection.until)):
             if time is not None:
                 condition += f" AND {moment} {comparison} julianday(:{name})"
-                self.values[name] = as_utc(time).replace(tzinfo=None).isoformat(" ", "microseconds")
+                self.values[name] = as_utc(time).replace(tzinfo=None).isoformat(" ", "milliseconds")
         return condition
 
 

@@ -8,7 +8,7 @@ from contextlib import aclosing
 import anyio
 import pytest
 
-from app.bodies.ahead import in_order
+from app.bodies.ahead import Ready, in_order
 
 pytestmark = pytest.mark.anyio
 
@@ -84,6 +84,19 @@ async def test_cancelling_who_waits_also_waits_for_the_thread() -> None:
     with pytest.raises(asyncio.CancelledError):
         await task
     assert end.is_set()
+
+
+async def test_what_is_ready_takes_its_turn_without_a_thread() -> None:
+    jobs: list[Callable[[], int] | Ready[int]] = [lambda: 1, Ready(2), Ready(3), lambda: 4]
+    assert [result async for result in in_order(jobs, threading.Event())] == [1, 2, 3, 4]
+
+
+async def test_what_is_ready_is_closed_too_when_no_one_takes_it() -> None:
+    taken, left = Result(), Result()
+    async with aclosing(in_order([Ready(taken), Ready(left)], threading.Event())) as made:
+        assert await anext(made) is taken
+    assert left.closed
+    assert not taken.closed
 
 
 async def test_the_error_of_a_job_is_raised_in_its_turn() -> None:

@@ -19,6 +19,7 @@ from app.bodies.base import FileSlice, Piece
 from app.bodies.zip_archive import COPIED, Archive, ZipBody
 from app.bodies.zip_deflate import BLOCK, DEFLATE, pack_block
 from app.bodies.zip_members import UNKNOWN
+from app.storage import beneath
 from app.storage.checksums import Checksum, Checksums, Known
 from app.storage.errors import FileChanged
 from tests.conftest import descriptors
@@ -316,6 +317,14 @@ FAULTS: dict[str, Callable[[Path], object]] = {
 }
 
 
+@pytest.fixture(params=["cached", "from-the-disk"])
+def _opening(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Members are opened on the event loop, or as on kernels that cannot tell whether that waits."""
+    if request.param == "from-the-disk":
+        monkeypatch.setattr(beneath, "HAS_CACHED", False)
+
+
+@pytest.mark.usefixtures("_opening")
 @pytest.mark.parametrize("crcs", ["known", "unknown"])
 @pytest.mark.parametrize("member", ["a-small", "b-large"])
 @pytest.mark.parametrize("fault", FAULTS)

@@ -8,6 +8,7 @@ descriptor is watched, because a loop refuses to watch a transport's own.
 import asyncio
 import errno
 import os
+import select
 import socket
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -171,13 +172,20 @@ class SocketWire(Wire):
         return self._peer
 
     async def _settle(self) -> None:
-        """Wait until the peer has taken everything; there is no event for that, so look again and again."""
+        """Wait until the peer has taken everything; there is no event for that, so look again and again.
+
+        Nor is there one for a reset while nothing is read from the socket, and its queue stays as it was.
+        """
         peer = self._known_peer()
+        ended = select.poll()
+        ended.register(self.fd, 0)  # asks for nothing, and so is told of errors and hang-ups alone
         pause = 0.0002
         self._since = monotonic()
         self._settling = True
         try:
             while not self.gone and peer.unread():
+                if ended.poll(0):
+                    raise self._lost(ConnectionResetError(errno.ECONNRESET, os.strerror(errno.ECONNRESET)))
                 self.waiter = self.loop.create_future()
                 timer = self.loop.call_later(pause, self._wake)
                 pause = min(2 * pause, 0.05)

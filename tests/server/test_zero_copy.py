@@ -714,6 +714,20 @@ def test_an_edit_before_the_client_has_read_never_ends_in_a_complete_answer(
         assert b"b" in response.content
 
 
+@pytest.mark.parametrize("requests", [1, 2], ids=["reading", "reading paused by a pipelined request"])
+def test_a_client_that_resets_while_it_is_waited_for_ends_the_wait(setup: Setup, tmp_path: Path, requests: int) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"a" * 200_000)
+    with Served(setup, Guarded(path)) as served:
+        with served.connect(receive_buffer=4096) as client:
+            client.sock.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n" * requests)
+            served.until(served.waiting)
+            client.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        served.until(lambda: not served.state.tasks and not served.state.connections, 2)
+        assert served.finished[0].outcome == "aborted"
+    assert served.log == []
+
+
 def test_an_edit_before_a_client_on_a_unix_socket_has_read(setup: Setup, tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"a" * 20000)

@@ -1,7 +1,6 @@
 """Content that is made for one request and put into a nameless file, so that it has a length, a tag and ranges."""
 
 import hashlib
-import os
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import asynccontextmanager
 
@@ -15,18 +14,15 @@ from app.storage.threads import in_thread
 @asynccontextmanager
 async def made_file(files: TemporaryFiles, blocks: Iterable[bytes]) -> AsyncGenerator[OpenFile]:
     """An open file with these blocks in it, gone from the disk when it is closed. Raises `Exhausted`."""
-    fd = await in_thread(files.anonymous)
-    try:
+    with await in_thread(files.anonymous) as made:
         try:
-            async with aiofiles.open(fd, "wb", closefd=False) as file:
+            async with aiofiles.open(made.fd, "wb", closefd=False) as file:
                 for block in blocks:
                     await file.write(block)
         except OSError as error:
             raise as_storage_error(error) from error
-    except BaseException:
-        os.close(fd)
-        raise
-    with OpenFile(fd) as content:
+        content = OpenFile(made.detach())
+    with content:
         yield content
 
 

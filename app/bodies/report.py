@@ -1,6 +1,9 @@
 """What a report says, and the way to have it made. reportlab itself is known to `pdf_report` alone."""
 
+import asyncio
 import json
+import logging
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,10 +12,14 @@ from importlib.util import find_spec
 import anyio
 import anyio.to_process
 
-from app.storage.errors import Exhausted, MissingExtra, StorageError
+from app.storage.errors import MissingExtra, StorageError
 from app.storage.row_source import COLUMNS, JsonLines, RowSource, Selection
 
+logger = logging.getLogger("app")
+
 ROWS = 40
+START_TIMEOUT = 10.0
+"""Seconds for the first worker process to make its first report."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,13 +74,39 @@ def require_reportlab() -> None:
         raise MissingExtra("pdf")
 
 
-async def in_process(report: Report) -> bytes:
+class ReportMaker:
     """As `to_pdf`, in a worker process: in a thread it would hold up the event loop by the interpreter's lock.
 
-    Raises `MissingExtra`, and `Exhausted` when there is no process to be had.
+    A worker process first runs the main module of this one, as multiprocessing's do. That fails with one that knows
+    only how to be run (`python -m granian`, a script that starts its server unguarded); then it is a thread after all.
+    Raises `MissingExtra`.
     """
-    require_reportlab()
-    try:
-        return await anyio.to_process.run_sync(to_pdf, report)
-    except (anyio.BrokenWorkerProcess, BlockingIOError) as error:
-        raise Exhausted(str(error)) from error
+
+    def __init__(self) -> None:
+        self._thread: ThreadPoolExecutor | None = None
+        self._processes_work = False
+
+    async def __call__(self, report: Report) -> bytes:
+        require_reportlab()
+        if asyncio.current_task() is None:  # as in `in_thread`
+            await asyncio.sleep(0)
+        if self._thread is None or self._processes_work:
+            try:
+                content = await self._in_process(report)
+            except (anyio.BrokenWorkerProcess, OSError, NotImplementedError) as error:
+                logger.warning("a report is made in a thread, as no process can be had: %r", error.__cause__ or error)
+            else:
+                self._processes_work = True
+                return content
+        if self._thread is None:
+            self._thread = ThreadPoolExecutor(1, thread_name_prefix="reports")
+        return await asyncio.wrap_future(self._thread.submit(to_pdf, report))
+
+    async def _in_process(self, report: Report) -> bytes:
+        if self._processes_work:
+            return await anyio.to_process.run_sync(to_pdf, report)
+        try:
+            with anyio.fail_after(START_TIMEOUT):  # a main module may start a second server and stay there
+                return await anyio.to_process.run_sync(to_pdf, report, cancellable=True)
+        except TimeoutError as error:
+            raise anyio.BrokenWorkerProcess("no answer") from error

@@ -31,7 +31,7 @@ JSON_LINES_TYPE = b"application/x-ndjson"
 RETRY_AFTER = b"5"
 """Seconds until it is worth asking again for a database that was away."""
 
-_DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t", ",": ",", ";": ";", "\t": "\t"}
+_DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t"}
 _MOST_ROWS = (1 << 63) - 1
 
 Clock = Callable[[], float]

@@ -8,7 +8,7 @@ from app.asgi.request import Request
 from app.asgi.respond import respond, send_whole
 from app.asgi.types import Receive, Scope, Send
 from app.bodies.made_file import content_tag, made_file
-from app.bodies.report import Report, in_process, require_reportlab, users_table
+from app.bodies.report import Report, ReportMaker, require_reportlab, users_table
 from app.bodies.stored_file import StoredFile
 from app.endpoints.export import Clock, missing_extra
 from app.http.disposition import content_disposition
@@ -30,12 +30,12 @@ class GeneratedReport:
         source: RowSource | None,
         files: TemporaryFiles,
         *,
-        make: Callable[[Report], Awaitable[bytes]] = in_process,
+        make: Callable[[Report], Awaitable[bytes]] | None = None,
         clock: Clock = time.time,
     ) -> None:
         self.source = source
         self.files = files
-        self.make = make
+        self.make = make or ReportMaker()
         self.clock = clock
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -103,13 +103,11 @@ class Query:
         try:
             return _parse_moment(value)
         except ValueError as error:
-            self._refuse(
-                "datetime_from_date_parsing",
-                name,
-                f"Input should be a valid datetime or date, {error}",
-                value,
-                {"error": str(error)},
-            )
+            kind, expected = "datetime_from_date_parsing", "datetime or date"
+            if isinstance(error, _YearZero):
+                kind, expected = "datetime_parsing", "datetime"
+            message = f"Input should be a valid {expected}, {error}"
+            self._refuse(kind, name, message, value, {"error": str(error)})
             return default
 
     def _check_choice(self, where: tuple[str | int, ...], value: str, allowed: tuple[str, ...]) -> None:
@@ -137,6 +135,10 @@ _TIME_OF_DAY = re.compile(
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
+class _YearZero(ValueError):
+    """In order, but not for Python."""
+
+
 def _parse_moment(text: str) -> datetime:
     """Raises `ValueError` that says what is wrong, in pydantic's words."""
     if _SECONDS.fullmatch(text):
@@ -147,11 +149,13 @@ def _parse_moment(text: str) -> datetime:
             limit = "after 9999" if number > 0 else "before 0000"
             raise ValueError(f"dates {limit} are not supported as unix timestamps") from None
     date = _parse_date(text[:10])
-    if len(text) == 10:
-        return date
     time = _TIME_OF_DAY.fullmatch(text, 10)
-    if time is None:
+    if time is None and len(text) > 10:
         raise ValueError("unexpected extra characters at the end of the input")
+    if text.startswith("0000"):
+        raise _YearZero("year 0 is out of range")
+    if time is None:
+        return date
     return date.replace(
         hour=int(time["hour"]),
         minute=int(time["minute"]),
@@ -172,10 +176,8 @@ def _parse_date(text: str) -> datetime:
     year, month, day = int(text[:4]), int(text[5:7]), int(text[8:])
     if not 1 <= month <= 12:
         raise ValueError("month value is outside expected range of 1-12")
-    if year == 0:
-        raise ValueError("year 0 is out of range")
     try:
-        return datetime(year, month, day)  # noqa: DTZ001 - naive unless the text names a zone
+        return datetime(year or 400, month, day)  # noqa: DTZ001 - naive unless the text names a zone
     except ValueError:
         raise ValueError("day value is outside expected range") from None
 

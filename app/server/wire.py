@@ -57,7 +57,14 @@ class Wire:
 
     def pending(self) -> bool:
         """Whether the client is being waited for."""
-        return self.waiter is not None or self.transport.get_write_buffer_size() > 0
+        return self.waiter is not None or self._queued() > 0
+
+    def _queued(self) -> int:
+        """Bytes that the transport still holds."""
+        try:
+            return self.transport.get_write_buffer_size()
+        except AttributeError:  # asyncio's TLS transport has let go of its buffer when it was closed twice
+            return 0
 
     def stalled_for(self, now: float) -> float:
         """Seconds without any progress; bytes that the peer has acknowledged count as progress."""
@@ -69,7 +76,7 @@ class Wire:
 
     def _state(self) -> tuple[int, int]:
         """What changes whenever the client takes something."""
-        return self.accepted - self.transport.get_write_buffer_size(), 0
+        return self.accepted - self._queued(), 0
 
     def lose(self) -> None:
         """The connection is gone or about to go: whoever waits is woken, and nothing more is sent."""

@@ -26,7 +26,7 @@ async def ahead(pool: Executor, make: Callable[[threading.Event], Generator[T]])
     under way, and closes the generator in the pool, so that what that holds is freed.
     """
     stopped = threading.Event()
-    maker = _Maker(make(stopped), pool)
+    maker = _Maker(make(stopped), pool, stopped)
     try:
         while (item := await maker.take()) is not None:
             yield item
@@ -40,9 +40,10 @@ async def ahead(pool: Executor, make: Callable[[threading.Event], Generator[T]])
 class _Maker(Generic[T]):
     """A generator that one thread at a time drives; `take` belongs to the event loop, the rest to the pool."""
 
-    def __init__(self, items: Generator[T], pool: Executor) -> None:
+    def __init__(self, items: Generator[T], pool: Executor, stopped: threading.Event) -> None:
         self._items = items
         self._pool = pool
+        self._stopped = stopped
         self._loop = asyncio.get_running_loop()
         self._driving = threading.Lock()
         self._state = threading.Lock()
@@ -69,7 +70,7 @@ class _Maker(Generic[T]):
 
     def _work(self) -> None:
         goes_on = True
-        while goes_on:
+        while goes_on and not self._stopped.is_set():
             try:
                 with self._driving:
                     item: T | BaseException | None = next(self._items, None)

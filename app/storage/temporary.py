@@ -35,16 +35,18 @@ class TemporaryFiles:
         self.path = os.path.join(os.path.abspath(parent), f"asgi-downloads-{os.geteuid()}")
         self._fd = _own_directory(self.path)
 
-    def anonymous(self) -> int:
-        """A descriptor, to read and write, of a file that vanishes with it."""
+    def anonymous(self) -> "MadeFile":
+        """A new file without a name, which vanishes with its descriptor."""
         try:
-            return os.open(".", os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC | os.O_EXCL, 0o600, dir_fd=self._fd)
+            flags = os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC | os.O_EXCL  # the last: nobody can give it a name
+            return MadeFile(os.open(".", flags, 0o600, dir_fd=self._fd))
         except OSError as error:
             if error.errno not in _NO_ANONYMOUS:
                 raise as_storage_error(error) from error
         name, fd = self._create()
+        file = MadeFile(fd)
         os.unlink(name, dir_fd=self._fd)
-        return fd
+        return file
 
     def named(self) -> "NamedFile":
         """A new file, open and locked."""
@@ -104,31 +106,53 @@ class TemporaryFiles:
         self.close()
 
 
-class NamedFile:
-    """A file that exists under `path` until it is closed; `fd` is open to read and write and holds its lock."""
+class MadeFile:
+    """A file of ours; `fd` is open to read and write."""
 
-    __slots__ = ("fd", "path")
+    __slots__ = ("fd",)
 
-    def __init__(self, fd: int, path: str) -> None:
+    def __init__(self, fd: int) -> None:
         self.fd = fd
-        self.path = path
+
+    def detach(self) -> int:
+        """The descriptor, from now on the caller's to close."""
+        fd, self.fd = self.fd, -1
+        return fd
 
     def close(self) -> None:
-        """Remove the file and give the descriptor back; a second call does nothing."""
+        """Give the descriptor back; a second call does nothing."""
         if self.fd >= 0:
-            fd, self.fd = self.fd, -1
-            try:
-                os.unlink(self.path)
-            except FileNotFoundError:
-                pass
-            finally:
-                os.close(fd)
+            os.close(self.detach())
+
+    # A worker thread may make a file for a request that was cancelled meanwhile: nobody else owns it then.
+    def __del__(self) -> None:
+        self.close()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc: object) -> None:
         self.close()
+
+
+class NamedFile(MadeFile):
+    """A file that exists under `path` until it is closed, and holds its lock."""
+
+    __slots__ = ("path",)
+
+    def __init__(self, fd: int, path: str) -> None:
+        super().__init__(fd)
+        self.path = path
+
+    def close(self) -> None:
+        """Remove the file and give the descriptor back; a second call does nothing."""
+        if self.fd >= 0:
+            try:
+                os.unlink(self.path)
+            except FileNotFoundError:
+                pass
+            finally:
+                super().close()
 
 
 def _own_directory(path: str) -> int:

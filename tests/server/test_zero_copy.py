@@ -279,6 +279,18 @@ def test_files_are_not_offered_over_tls_and_bodies_arrive(
         assert "zerocopysend" in served.log[0]
 
 
+def test_a_tls_transport_that_was_closed_twice_holds_nothing() -> None:
+    class ClosedTwice(asyncio.Transport):
+        def get_write_buffer_size(self) -> int:
+            raise AttributeError("'NoneType' object has no attribute '_get_write_buffer_size'")  # asyncio's own words
+
+    loop = asyncio.new_event_loop()
+    try:
+        assert not wire.TransportWire(ClosedTwice(), loop, lambda: None).pending()
+    finally:
+        loop.close()
+
+
 def test_a_client_that_stops_reading_is_dropped_over_tls_too(
     setup: Setup, certificate: tuple[str, str], big: Path
 ) -> None:

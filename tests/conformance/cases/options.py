@@ -49,6 +49,9 @@ REFUSED = {
         "2024-01-32",
         "2024-1-1",
         "0000-01-01",
+        "0000-01-01T00:00:00",
+        "999999999999999999",
+        "-999999999999999999",
         "20240101x",
         "2024-01-01T25:00:00",
         "2024-01-01T00:60:00",
@@ -88,6 +91,10 @@ ACCEPTED = {
         "-1",
         "+1",
         "2024",
+        "2024-12-31",
+        "0001-01-01",
+        "9999-12-31T23:59:59",
+        "2024-01-01T00:00:00.1",
     ),
     "format": ("csv", "jsonl"),
     "delimiter": ("comma", "semicolon", "tab", ",", ";", "\t"),
@@ -139,12 +146,12 @@ VALIDATED = [
 ]
 
 
-def _csv(columns: tuple[str, ...], rows: int, delimiter: str = ",") -> bytes:
-    """The first `rows` users as RFC 4180 has them, with these columns."""
+def _csv(columns: tuple[str, ...], last: int, delimiter: str = ",", *, first: int = 1) -> bytes:
+    """Users `first` to `last` as RFC 4180 has them, with these columns."""
     text = io.StringIO()
     writer = csv.writer(text, delimiter=delimiter)
     writer.writerow(columns)
-    writer.writerows([row[tree.COLUMNS.index(column)] for column in columns] for row in tree.USERS[:rows])
+    writer.writerows([row[tree.COLUMNS.index(column)] for column in columns] for row in tree.USERS[first - 1 : last])
     return text.getvalue().encode()
 
 
@@ -163,6 +170,27 @@ SELECTED = [
     _selected("semicolons", "delimiter=semicolon&limit=10", _csv(ALL, 10, ";")),
     _selected("semicolons-literally", "delimiter=;&limit=10", _csv(ALL, 10, ";")),
     _selected("tabs", "delimiter=tab&limit=10", _csv(ALL, 10, "\t")),
+    *(
+        _selected(
+            f"between-{name}",
+            f"since={quote(since)}&until={quote(until)}",
+            _csv(ALL, 8, first=8),
+            "from the one moment on, before the other",
+        )
+        for name, since, until in (
+            ("naive", "2024-01-02T03:04:12", "2024-01-02T03:04:13"),
+            ("with-a-space", "2024-01-02 03:04:12", "2024-01-02 03:04:13"),
+            ("utc", "2024-01-02T03:04:12Z", "2024-01-02T03:04:13Z"),
+            ("east", "2024-01-02T04:34:12+01:30", "2024-01-02T04:34:13+01:30"),
+            ("west", "2024-01-01T22:04:12-05:00", "2024-01-01T22:04:13-0500"),
+            ("seconds", "1704164652", "1704164653"),
+            ("milliseconds", "1704164652000", "1704164653000"),
+            ("fractions", "2024-01-02T03:04:11.001", "2024-01-02T03:04:12.999"),
+            ("many-digits", "2024-01-02T03:04:11.0010000009", "2024-01-02T03:04:12,999"),
+        )
+    ),
+    _selected("since-a-date", "since=2024-02-01&limit=3", _csv(ALL, 13, first=11), "a date begins at midnight"),
+    _selected("until-a-minute", "until=2024-01-02T03:04&limit=3", _csv(ALL, 0), "no seconds are no seconds"),
     _selected("until-before-all", "until=2000-01-01", _csv(ALL, 0)),
     _selected("since-after-all", "since=2100-01-01", _csv(ALL, 0)),
     choice(

@@ -19,6 +19,7 @@ from app.settings import CONFIG, TABLE, Settings, SettingsError, as_toml, gather
 
 PROGRAM = "asgi-downloads"
 DEMO_DIR = Path("demo")
+NGINX_LOG = "/var/log/nginx/asgi-downloads.log"
 
 
 class UsageError(Exception):
@@ -67,6 +68,24 @@ def _parser() -> argparse.ArgumentParser:
     check = commands.add_parser("check-config", help="print every setting and where it comes from", allow_abbrev=False)
     _add_settings(check)
     check.set_defaults(run=_check_config)
+
+    nginx = commands.add_parser("nginx-config", help="print a configuration for nginx in front", allow_abbrev=False)
+    _add_settings(nginx)
+    nginx.add_argument("--listen", action="append", metavar="ADDRESS", help="where nginx listens (default: 80)")
+    nginx.add_argument(
+        "--server-name", default="_", metavar="NAMES", help="hosts that nginx answers for (default: all)"
+    )
+    nginx.add_argument(
+        "--log-file", default=NGINX_LOG, metavar="PATH", help=f"nginx's access log (default: {NGINX_LOG})"
+    )
+    nginx.set_defaults(run=_nginx_config)
+    nginx.set_defaults(flags=[*nginx.get_default("flags"), "--listen", "--server-name", "--log-file"])
+
+    unit = commands.add_parser("systemd-unit", help="print a unit for systemd", allow_abbrev=False)
+    _add_settings(unit)
+    unit.add_argument("--socket", action="store_true", help="print the socket's unit, not the service's")
+    unit.set_defaults(run=_systemd_unit)
+    unit.set_defaults(flags=[*unit.get_default("flags"), "--socket"])
     return parser
 
 
@@ -126,6 +145,23 @@ def _check_config(args: argparse.Namespace) -> int:
     gathered = gather(_flags(args), os.environ, args.config)
     for line in as_toml(Settings.of(gathered), gathered):
         print(line)
+    return 0
+
+
+def _nginx_config(args: argparse.Namespace) -> int:
+    from app.server.nginx_config import nginx_config
+
+    settings = Settings.load(_flags(args), os.environ, args.config)
+    print(nginx_config(settings, args.listen or ["80"], args.server_name, args.log_file), end="")
+    return 0
+
+
+def _systemd_unit(args: argparse.Namespace) -> int:
+    from app.server.systemd_unit import service_unit, socket_unit
+
+    gathered = gather(_flags(args), os.environ, args.config)
+    settings = Settings.of(gathered)
+    print(socket_unit(settings) if args.socket else service_unit(settings, gathered.keys()), end="")
     return 0
 
 

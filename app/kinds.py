@@ -62,7 +62,7 @@ def size(low: int, high: int) -> Kind[int]:
         return _whole(match[1], low, high, _BYTES[match[2]])
 
     def show(count: int) -> str:
-        letter = next(letter for letter in ("G", "M", "K", "") if count % _BYTES[letter] == 0)
+        letter = next((letter for letter in ("G", "M", "K") if count and count % _BYTES[letter] == 0), "")
         return f"{count // _BYTES[letter]}{letter}"
 
     return Kind(parse, f"a size between {show(low)} and {show(high)}", "SIZE", show)

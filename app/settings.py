@@ -92,6 +92,15 @@ class Settings:
         "127.0.0.1,::1", matching("[!-~ ]*", "a list of addresses", "IPS"), "proxies whose X-Forwarded-* is believed"
     )
     graceful_timeout: float = setting(30.0, duration(0, 86400), "how long running downloads may take after SIGTERM")
+    drain_delay: float = setting(0.0, duration(0, 3600), "accept so long after SIGTERM, while /readyz says 503")
+    keep_alive_timeout: float = setting(5.0, duration(1, 3600), "how long an idle connection is kept")
+    access_log_format: str = setting(
+        "auto", choice("auto", "json", "text"), "lines of the access log; auto: text on a terminal, else JSON"
+    )
+    metrics: bool = setting(False, SWITCH, "answer /metrics for Prometheus")
+    max_downloads: int = setting(0, whole(0, 1_000_000), "answers at a time, in all; 0: any number")
+    max_downloads_per_client: int = setting(0, whole(0, 1_000_000), "answers at a time to one address; 0: any number")
+    rate_limit: int = setting(0, size(0, 1 << 40), "bytes per second for one answer; 0: as fast as it goes")
 
     def __post_init__(self) -> None:
         for each in fields(self):

@@ -60,6 +60,8 @@ class Guard:
 
 async def _answer(error: Exception, scope: Scope, send: Send) -> None:
     answer = _to_http(error)
+    if isinstance(error, OSError | Unavailable | Exhausted):
+        logger.error("cannot answer %r: %s", scope["path"], error.__cause__ or error or "no room or no descriptor left")
     headers: list[Header]
     if answer is None:
         logger.error("failed to answer %r", scope["path"], exc_info=error)
@@ -77,8 +79,8 @@ async def _answer(error: Exception, scope: Scope, send: Send) -> None:
 def _to_http(error: Exception) -> HTTPError | None:
     if isinstance(error, HTTPError):
         return error
-    if isinstance(error, OSError) and error.errno in _EXHAUSTED:
-        error = Exhausted()
+    if isinstance(error, OSError) and error.errno is not None:
+        error = Exhausted() if error.errno in _EXHAUSTED else Unavailable()  # a disk that fails is no mistake of ours
     for kind, (status, detail) in _ANSWERS.items():
         if isinstance(error, kind):
             return HTTPError(status, detail, RETRY if status == 503 else ())

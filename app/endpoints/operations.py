@@ -17,6 +17,10 @@ async def live(scope: Scope, receive: Receive, send: Send) -> None:
     await _send(200, {"status": "ok"}, scope, send)
 
 
+DRAINING = "app.draining"
+"""A key in the application's state (ASGI lifespan), by which a server says that it is about to end."""
+
+
 class Ready:
     """200 while every check passes, else 503 with what is wrong."""
 
@@ -24,6 +28,9 @@ class Ready:
         self.checks = checks
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope.get("state", {}).get(DRAINING):
+            await _send(503, {"status": "unavailable", "checks": {"server": "draining"}}, scope, send)
+            return
         results = {name: await check() for name, check in self.checks.items()}
         wrong = {name: word for name, word in results.items() if word is not None}
         if wrong:

@@ -97,6 +97,9 @@ class Connection(asyncio.Protocol):
     def on_finished(self, cycle: Cycle) -> None:
         """An answer has ended, well or not; `cycle` knows status, bytes, outcome and times. Called once for each."""
 
+    def on_refused(self, status: int) -> None:
+        """What no application sees was answered with `status`."""
+
     # -- the parser's part
 
     def _parse(self, data: bytes) -> None:
@@ -251,6 +254,12 @@ class Connection(asyncio.Protocol):
         else:
             self._current.keep_alive = False
 
+    def drain(self) -> None:
+        """Answer what is on its way, as the last of this connection; an idle one stays open until `shutdown`."""
+        self._stopping = True
+        if self._current is not None:
+            self._current.keep_alive = False
+
     # -- requests in order
 
     def _take(self, data: bytes) -> None:
@@ -303,6 +312,8 @@ class Connection(asyncio.Protocol):
             self._answer_refused(request.status)
             return
         self._current = request
+        if self._stopping:
+            request.keep_alive = False  # RFC 9112 §9.6: the last answer says so
         shared = self._shared
         context = contextvars.Context() if shared.reset_contextvars else contextvars.copy_context()
         if shared.eager and request.app is shared.app:
@@ -410,6 +421,7 @@ class Connection(asyncio.Protocol):
             content,
         ]
         self.transport.write(b"".join(lines))
+        self.on_refused(status)
         self.close(linger=True)
 
     def idle(self) -> bool:

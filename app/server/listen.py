@@ -1,4 +1,7 @@
-"""The listening socket, opened before anything else so that a port in use is one line at once."""
+"""The listening socket, opened before anything else so that a port in use is one line at once.
+
+A service manager may have opened it already (sd_listen_fds(3)); that socket then stands instead of host, port and path.
+"""
 
 import errno
 import os
@@ -13,14 +16,23 @@ from app.settings import Settings
 
 BACKLOG = 2048
 
+FIRST_PASSED = 3
+"""The descriptor of the first socket that a service manager passes."""
+
 
 @contextmanager
 def listening(settings: Settings) -> Iterator[socket.socket]:
-    """A socket that listens as the settings say; closed at the end, and a Unix socket's file removed.
+    """A socket that listens as the settings say, or the one that was passed; closed at the end.
+
+    The file of a Unix socket that was made here is removed.
 
     Raises `StartError`. It listens at once: two servers may bind one port, but not listen on it.
     """
-    if settings.uds is not None:
+    passed = _passed()
+    if passed is not None:
+        with passed:
+            yield passed
+    elif settings.uds is not None:
         with _unix(settings.uds) as sock:
             yield sock
     else:
@@ -34,6 +46,28 @@ def url(sock: socket.socket) -> str:
         return f"unix:{sock.getsockname()}"
     host, port = sock.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _passed() -> socket.socket | None:
+    """The socket that systemd listens on for us, taken once; None if there is none."""
+    if os.environ.get("LISTEN_PID") != str(os.getpid()):
+        return None
+    count = os.environ.get("LISTEN_FDS")
+    for name in ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"):
+        os.environ.pop(name, None)  # so that no process of ours takes it for its own
+    if count != "1":
+        raise StartError(f"one socket can be served, and {count} were passed")
+    try:
+        # Asks the kernel for family, type and protocol: asyncio sets TCP_NODELAY where it sees IPPROTO_TCP.
+        sock = socket.socket(fileno=FIRST_PASSED)
+        listens = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
+    except OSError as error:
+        raise StartError(f"the socket that was passed cannot be used: {os.strerror(error.errno or 0)}") from None
+    if not listens:
+        sock.close()
+        raise StartError("the socket that was passed does not listen")
+    sock.set_inheritable(False)
+    return sock
 
 
 def _tcp(host: str, port: int) -> socket.socket:

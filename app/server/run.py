@@ -1,6 +1,5 @@
 """Serving by uvicorn: its configuration from ours, our socket, our line when it is ready."""
 
-import math
 import signal
 import socket
 from collections.abc import Awaitable, Callable, Iterator
@@ -10,10 +9,13 @@ from types import FrameType
 
 import uvicorn
 from uvicorn.config import STARTUP_FAILURE
-from uvicorn.supervisors import Multiprocess
 
 from app.server import listen
+from app.server.draining import Server
 from app.server.limits import Limits
+from app.server.notify import notify
+from app.server.supervisor import Supervisor
+from app.server.surroundings import Surroundings
 from app.settings import Settings
 
 ASGIApp = Callable[..., Awaitable[None]]
@@ -34,12 +36,12 @@ def run(
 ) -> int:
     """Serve until SIGTERM or Ctrl-C and return the exit code; raises `StartError` when it cannot listen.
 
-    `create` is called in every worker process, so it must be importable there.
+    `create` is called in every process that serves.
     """
     try:
         with _sigterm_interrupts(), listen.listening(settings) as sock:
             config = Config(settings, partial(create, settings))
-            ready = partial(announce or _announcer(settings), listen.url(sock))
+            ready = partial(_ready, announce or _announcer(settings), listen.url(sock))
             serve = _serve_in_workers if settings.workers > 1 else _serve_here
             return serve(config, sock, ready)
     except KeyboardInterrupt:
@@ -47,7 +49,7 @@ def run(
 
 
 class Config(uvicorn.Config):
-    """uvicorn's configuration from ours; whole in itself, so that a worker process needs nothing besides."""
+    """uvicorn's configuration from ours; whole in itself, so that a process needs nothing besides."""
 
     def __init__(self, settings: Settings, factory: Callable[[], ASGIApp]) -> None:
         super().__init__(
@@ -61,51 +63,57 @@ class Config(uvicorn.Config):
             workers=settings.workers,
             backlog=listen.BACKLOG,
             root_path=settings.root_path,
-            proxy_headers=bool(settings.forwarded_allow_ips),
-            forwarded_allow_ips=settings.forwarded_allow_ips,
+            proxy_headers=False,  # ours is laid around the application below
             log_level=settings.log_level,
-            access_log=settings.access_log,
-            timeout_graceful_shutdown=math.ceil(settings.graceful_timeout),
+            access_log=False,  # uvicorn's line is written when an answer begins, and knows nothing of its end
+            timeout_keep_alive=settings.keep_alive_timeout,  # type: ignore[arg-type]
+            timeout_graceful_shutdown=settings.graceful_timeout,  # type: ignore[arg-type]
         )
+        self.settings = settings
+        self.surroundings = Surroundings(settings)
         self.limits = Limits(stall_seconds=settings.stall_timeout)
 
     def load(self) -> None:
-        """uvicorn's, and then the limits are laid upon the protocol class, which is made without arguments of ours."""
+        """uvicorn's, then what stands around the application, and the limits upon the protocol class.
+
+        That class is made by uvicorn, without arguments of ours.
+        """
         super().load()
-        self.http_protocol_class = type("Protocol", (self.http_protocol_class,), {"limits": self.limits})
+        self.loaded_app = self.surroundings.around(self.loaded_app)
+        self.http_protocol_class = type(
+            "Protocol", (self.http_protocol_class,), {"limits": self.limits, **self.surroundings.hooks()}
+        )
+
+
+def _ready(announce: Announce, url: str) -> None:
+    announce(url)
+    notify("READY=1")
 
 
 def _announcer(settings: Settings) -> Announce:
     return lambda url: print(f"Serving {settings.data_dir} on {url}", flush=True)
 
 
-class _Server(uvicorn.Server):
-    """Says when it is ready; uvicorn itself is silent when it is handed a socket."""
-
-    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
-        super().__init__(config)
-        self._ready = ready
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        if self.started:
-            self._ready()
-
-
-def _serve_here(config: uvicorn.Config, sock: socket.socket, ready: Callable[[], None]) -> int:
+def _serve_here(config: Config, sock: socket.socket, ready: Callable[[], None]) -> int:
     try:
-        _Server(config, ready).run(sockets=[sock])
+        Server(config, ready, delay=config.settings.drain_delay).run(sockets=[sock])
+        config.surroundings.close()
     except SystemExit as stop:  # the application could not start; uvicorn has logged why
         return stop.code if isinstance(stop.code, int) else STARTUP_FAILURE
     return 0
 
 
-def _serve_in_workers(config: uvicorn.Config, sock: socket.socket, ready: Callable[[], None]) -> int:
-    workers = Multiprocess(config, sockets=[sock])
-    ready()  # the socket listens, so what connects now is served when a worker has started
-    workers.run()
-    failed = any(worker.process.exitcode == STARTUP_FAILURE for worker in workers.processes)
-    return STARTUP_FAILURE if failed else 0
+def _serve_in_workers(config: Config, sock: socket.socket, ready: Callable[[], None]) -> int:
+    surroundings = config.surroundings
+    return Supervisor(
+        config,
+        sock,
+        ready,
+        delay=config.settings.drain_delay,
+        on_start=surroundings.take_row,
+        on_end=surroundings.ended,
+        at_end=surroundings.close,
+    ).run()
 
 
 @contextmanager

@@ -24,7 +24,11 @@ class OpenFile:
 
     def __init__(self, fd: int) -> None:
         self.fd = fd
-        self.stat = os.fstat(fd)
+        try:
+            self.stat = os.fstat(fd)
+        except OSError:
+            self.close()
+            raise
         if not stat.S_ISREG(self.stat.st_mode):
             self.close()
             raise NotFound

@@ -1,7 +1,6 @@
 """Serving: the ready line, the ways it ends, and what is left. With a stand-in for the service."""
 
 import os
-import pickle
 import re
 import signal
 import socket
@@ -17,6 +16,7 @@ import pytest
 
 from app.server import listen, run
 from app.server.checks import StartError
+from app.server.forwarded import Forwarded
 from app.server.limits import Limits
 from app.server.protocol import AutoZeroCopy
 from app.settings import Settings
@@ -165,18 +165,20 @@ def test_uvicorn_is_told_every_setting_that_is_its_own(tmp_path: Path) -> None:
         forwarded_allow_ips="10.0.0.1",
         graceful_timeout=2.5,
         stall_timeout=1.5,
-        access_log=True,
+        keep_alive_timeout=7.0,
     )
-    config = pickle.loads(pickle.dumps(run.Config(settings, partial(create, settings))))  # as a worker gets it
+    config = run.Config(settings, partial(create, settings))
     assert config.workers == 3
     assert config.root_path == "/files"
-    assert config.forwarded_allow_ips == "10.0.0.1"
-    assert config.timeout_graceful_shutdown == 3
-    assert config.access_log
+    assert config.timeout_graceful_shutdown == 2.5
+    assert config.timeout_keep_alive == 7.0
     config.load()
     assert issubclass(config.http_protocol_class, AutoZeroCopy)
     assert config.http_protocol_class.limits == Limits(stall_seconds=1.5)
-    assert not run.Config(Settings(forwarded_allow_ips=""), partial(create, settings)).proxy_headers
+    assert isinstance(config.loaded_app, Forwarded)
+    unbelieving = run.Config(Settings(forwarded_allow_ips=""), partial(create, settings))
+    unbelieving.load()
+    assert not isinstance(unbelieving.loaded_app, Forwarded)
 
 
 def test_an_answer_has_one_date_and_no_server(data: Path) -> None:

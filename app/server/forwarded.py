@@ -1,0 +1,51 @@
+"""Client and scheme as a trusted proxy tells them; what anybody else says of them changes nothing.
+
+uvicorn's middleware, but for three things: who connects by a Unix socket is a proxy (the socket's
+directory decides who may), a client is an address or it is not believed, and there is no coroutine around each request.
+"""
+
+from collections.abc import Awaitable
+from ipaddress import ip_address
+from typing import Any
+
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
+
+from app.asgi.types import ASGIApp, Receive, Scope, Send
+
+_SCHEMES = {b"http": "http", b"https": "https"}
+
+
+class Forwarded(ProxyHeadersMiddleware):
+    """An ASGI application around another. `trusted` is a list of addresses and networks, or `*`."""
+
+    def __init__(self, app: ASGIApp, trusted: str) -> None:
+        super().__init__(app, trusted)  # type: ignore[arg-type]
+        self._app = app
+
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:  # type: ignore[override]
+        if scope["type"] == "http":
+            client = scope["client"]
+            if client is None or client[0] in self.trusted_hosts:
+                self._believe(scope)
+        return self._app(scope, receive, send)
+
+    def _believe(self, scope: Scope) -> None:
+        chain: list[bytes] = []
+        for name, value in scope["headers"]:
+            if name == b"x-forwarded-for":
+                chain.append(value)
+            elif name == b"x-forwarded-proto":
+                scope["scheme"] = _SCHEMES.get(value.strip().lower(), scope["scheme"])
+        if chain:
+            # Each proxy adds at the end, so the last address that is not one of ours is the client's.
+            host, port = self.trusted_hosts.get_trusted_client_address(b",".join(chain).decode("latin-1"))
+            if _is_address(host):
+                scope["client"] = (host, port)
+
+
+def _is_address(host: Any) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True

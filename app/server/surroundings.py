@@ -1,0 +1,93 @@
+"""What stands around the application in our runner, each part only if a setting asks for it.
+
+Made before workers are forked, so that they share what they count in; nothing that is off is
+on the way of a request.
+"""
+
+import importlib.util
+from collections.abc import Callable
+
+from app.asgi.types import ASGIApp
+from app.server.access_log import AccessLog, record, refusal
+from app.server.admission import Admission, Admitted
+from app.server.checks import StartError
+from app.server.connection import Connection
+from app.server.cycle import Cycle
+from app.server.forwarded import Forwarded
+from app.server.metrics import Metrics, MetricsEndpoint
+from app.server.observed import Observed
+from app.server.pace import Paced
+from app.server.supervisor import places
+from app.settings import Settings
+
+
+class Surroundings:
+    """The parts that these settings ask for. Raises `StartError` for one that is not installed."""
+
+    def __init__(self, settings: Settings) -> None:
+        processes = places(settings.workers) if settings.workers > 1 else 1
+        if settings.metrics and importlib.util.find_spec("prometheus_client") is None:
+            raise StartError("metrics need prometheus-client: pip install 'asgi-downloads[metrics]'")
+        self._settings = settings
+        self._log = AccessLog.of(settings.access_log_format) if settings.access_log else None
+        self._metrics = Metrics(processes) if settings.metrics else None
+        limited = settings.max_downloads or settings.max_downloads_per_client
+        self._admission = (
+            Admission(processes, settings.max_downloads, settings.max_downloads_per_client) if limited else None
+        )
+
+    # -- processes
+
+    def take_row(self, number: int) -> None:
+        """This process is number `number`."""
+        for part in (self._metrics, self._admission):
+            if part is not None:
+                part.take_row(number)
+
+    def ended(self, number: int) -> None:
+        """Process `number` is dead."""
+        for part in (self._metrics, self._admission):
+            if part is not None:
+                part.ended(number)
+
+    def close(self) -> None:
+        """This process is about to end."""
+        if self._log is not None:
+            self._log.close()
+
+    # -- requests
+
+    def around(self, app: ASGIApp) -> ASGIApp:
+        """The application with all that is wanted around it."""
+        settings = self._settings
+        if settings.rate_limit:
+            app = Paced(app, settings.rate_limit)
+        if self._admission is not None:
+            app = Admitted(app, self._admission, settings.root_path)
+        if self._metrics is not None:
+            app = MetricsEndpoint(app, self._metrics, settings.root_path)
+        if self._log is not None or self._metrics is not None:
+            app = Observed(app, None if self._metrics is None else self._metrics.begin)
+        if settings.forwarded_allow_ips:
+            app = Forwarded(app, settings.forwarded_allow_ips)
+        return app
+
+    def hooks(self) -> dict[str, Callable[..., None]]:
+        """Methods for the protocol class; none where nobody wants to know."""
+        log, metrics = self._log, self._metrics
+        if log is None and metrics is None:
+            return {}
+
+        def on_finished(connection: Connection, cycle: Cycle) -> None:
+            if metrics is not None:
+                metrics.finish(cycle)
+            if log is not None:
+                log.add(record(cycle), connection.loop)
+
+        def on_refused(connection: Connection, status: int) -> None:
+            if metrics is not None:
+                metrics.refused(status)
+            if log is not None:
+                log.add(refusal(status, connection._client), connection.loop)
+
+        return {"on_finished": on_finished, "on_refused": on_refused}

@@ -61,7 +61,7 @@ class Guard:
 async def _answer(error: Exception, scope: Scope, send: Send) -> None:
     answer = _to_http(error)
     if isinstance(error, OSError | Unavailable | Exhausted):
-        logger.error("cannot answer %r: %s", scope["path"], error.__cause__ or error or "no room or no descriptor left")
+        logger.error("cannot answer %r: %s", scope["path"], error.__cause__ or repr(error))
     headers: list[Header]
     if answer is None:
         logger.error("failed to answer %r", scope["path"], exc_info=error)

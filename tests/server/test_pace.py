@@ -55,7 +55,8 @@ def test_the_content_is_cut_and_nothing_is_lost(kind: str, tmp_path: Path) -> No
         }[kind]
 
         async def app(scope: Scope, receive: Receive, send: Send) -> None:
-            for event in [START, *events]:
+            await send(dict(START))
+            for event in events:
                 await send(dict(event))
 
         begun = monotonic()

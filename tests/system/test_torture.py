@@ -7,6 +7,7 @@ that it can see is broken. The next request must be right, and nothing may be le
 
 import ctypes
 import errno
+import fcntl
 import gc
 import itertools
 import logging
@@ -238,7 +239,7 @@ def being_served(tree: Path, torturer: Torturer, tmp_path: Path) -> Iterator[Ser
             patch.setattr(os, name, torturer.around(name, getattr(os, name)))
         patch.setattr(beneath, "_syscall", torturer.syscall)
         patch.setattr(rows, "_connect", torturer.connect)
-        patch.setattr(peer, "ioctl", torturer.around("ioctl", peer.ioctl))
+        patch.setattr(peer, "ioctl", torturer.around("ioctl", fcntl.ioctl))
         _tortured_writes(torturer, patch)
         with Patient(SETUP, app) as served:
             yield served

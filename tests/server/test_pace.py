@@ -55,8 +55,7 @@ def test_the_content_is_cut_and_nothing_is_lost(kind: str, tmp_path: Path) -> No
         }[kind]
 
         async def app(scope: Scope, receive: Receive, send: Send) -> None:
-            await send(dict(START))
-            for event in events:
+            for event in [START, *events]:
                 await send(dict(event))
 
         begun = monotonic()

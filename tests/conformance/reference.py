@@ -212,7 +212,7 @@ def create_app(data_dir: Path) -> FastAPI:
     @app.get("/export/users")
     def export_users(
         format: Literal["csv", "jsonl"] = "csv",  # noqa: A002 - the parameter's name
-        delimiter: Literal["comma", "semicolon", "tab", ",", ";", "\t"] = "comma",
+        delimiter: Literal["comma", "semicolon", "tab"] = "comma",
         excel: bool = False,
         columns: Annotated[tuple[Column, ...], Query(), BeforeValidator(split_last)] = COLUMNS,
         since: datetime | None = None,

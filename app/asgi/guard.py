@@ -8,6 +8,7 @@ from app.asgi.errors import BrokenTransfer, Disconnected
 from app.asgi.respond import send_whole
 from app.asgi.types import ASGIApp, Message, Receive, Scope, Send
 from app.http.errors import HTTPError
+from app.http.media_types import NOSNIFF
 from app.http.message import Header
 from app.storage.errors import Exhausted, FileChanged, NotFound, OutsideRoot, StorageError, Unavailable
 
@@ -61,16 +62,17 @@ class Guard:
 async def _answer(error: Exception, scope: Scope, send: Send) -> None:
     answer = _to_http(error)
     if isinstance(error, OSError | Unavailable | Exhausted):
-        logger.error("cannot answer %r: %s", scope["path"], error.__cause__ or repr(error))
+        cause = error if error.__cause__ is None else error.__cause__
+        logger.error("cannot answer %r: %s: %s", scope["path"], type(cause).__name__, cause)
     headers: list[Header]
     if answer is None:
         logger.error("failed to answer %r", scope["path"], exc_info=error)
         # What is our fault says nothing of its cause, and ends the connection, as in FastAPI.
         status, content = 500, b"Internal Server Error"
-        headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"connection", b"close")]
+        headers = [(b"content-type", b"text/plain; charset=utf-8"), NOSNIFF, (b"connection", b"close")]
     else:
         status, content = answer.status, answer.body()
-        headers = [(b"content-type", b"application/json"), (b"x-content-type-options", b"nosniff"), *answer.headers]
+        headers = [(b"content-type", b"application/json"), NOSNIFF, *answer.headers]
     headers.append((b"content-length", b"%d" % len(content)))
     # RFC 9110 §9.3.2: HEAD has the fields of GET, never its content.
     await send_whole(status, headers, b"" if scope["method"] == "HEAD" else content, send)

@@ -416,7 +416,7 @@ class Connection(asyncio.Protocol):
             status_line,
             self.static_lines,
             response_head.date_line() if self.dated else b"",
-            b"content-type: text/plain; charset=utf-8\r\nconnection: close\r\n",
+            b"content-type: text/plain; charset=utf-8\r\nx-content-type-options: nosniff\r\nconnection: close\r\n",
             b"content-length: %d\r\n\r\n" % len(content),
             content,
         ]

@@ -122,6 +122,7 @@ class Cycle:
         headers = [
             (b"content-type", b"text/plain; charset=utf-8"),
             (b"content-length", b"%d" % len(content)),
+            (b"x-content-type-options", b"nosniff"),
             (b"connection", b"close"),
         ]
         try:

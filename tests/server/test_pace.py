@@ -1,6 +1,7 @@
 """A limit of bytes per second: nothing is lost or joined wrongly, and it takes as long as it has to."""
 
 import asyncio
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
@@ -41,10 +42,10 @@ def test_the_content_is_cut_and_nothing_is_lost(kind: str, tmp_path: Path) -> No
     path = tmp_path / "f"
     path.write_bytes(CONTENT)
     rate = 8000
-    with OpenFile(__import__("os").open(path, 0)) as file:
-        cut = {"type": ZERO_COPY, "file": file, "offset": 0, "count": len(CONTENT) - 100, "more_body": True}
-        tail = {"type": "http.response.body", "body": CONTENT[-100:]}
-        events = {
+    with OpenFile(os.open(path, os.O_RDONLY)) as file:
+        cut: Message = {"type": ZERO_COPY, "file": file, "offset": 0, "count": len(CONTENT) - 100, "more_body": True}
+        tail: Message = {"type": "http.response.body", "body": CONTENT[-100:]}
+        choice: dict[str, list[Message]] = {
             "one-body": [{"type": "http.response.body", "body": CONTENT}],
             "several": [
                 {"type": "http.response.body", "body": CONTENT[:7000], "more_body": True},
@@ -52,7 +53,8 @@ def test_the_content_is_cut_and_nothing_is_lost(kind: str, tmp_path: Path) -> No
             ],
             "slice": [{**cut, "count": len(CONTENT), "more_body": False, "settle": True}],
             "slice-and-tail": [{**cut, "settle": True}, tail],
-        }[kind]
+        }
+        events = choice[kind]
 
         async def app(scope: Scope, receive: Receive, send: Send) -> None:
             for event in [START, *events]:

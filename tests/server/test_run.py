@@ -1,5 +1,6 @@
 """Serving: the ready line, the ways it ends, and what is left. With a stand-in for the service."""
 
+import asyncio
 import os
 import re
 import signal
@@ -18,6 +19,7 @@ from app.server import listen, run
 from app.server.checks import StartError
 from app.server.forwarded import Forwarded
 from app.server.limits import Limits
+from app.server.notify import notify
 from app.server.protocol import AutoZeroCopy
 from app.settings import Settings
 from tests.support.hello import create
@@ -146,6 +148,58 @@ def test_a_socket_that_another_server_has_replaced_is_left_alone(tmp_path: Path)
             other.bind(str(tmp_path / "t"))
             (tmp_path / "t").rename(path)
         assert path.is_socket()
+
+
+def test_a_passed_socket_is_taken_once_and_still_a_tcp_socket(monkeypatch: pytest.MonkeyPatch) -> None:
+    """asyncio sets TCP_NODELAY only where it sees IPPROTO_TCP."""
+    owned = socket.create_server(("127.0.0.1", 0))
+    monkeypatch.setattr(listen, "FIRST_PASSED", owned.detach())
+    monkeypatch.setenv("LISTEN_PID", str(os.getpid()))
+    monkeypatch.setenv("LISTEN_FDS", "1")
+
+    async def nodelay(sock: socket.socket) -> int:
+        found: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+        def accepted(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            peer = writer.get_extra_info("socket")
+            found.set_result(peer.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+            writer.close()
+
+        async with await asyncio.start_server(accepted, sock=sock):
+            _, writer = await asyncio.open_connection(*sock.getsockname())
+            answer = await found
+            writer.close()
+            await writer.wait_closed()
+        return answer
+
+    with listen.listening(Settings()) as sock:
+        assert "LISTEN_FDS" not in os.environ
+        assert asyncio.run(nodelay(sock))
+
+
+@pytest.mark.parametrize(("count", "says"), [("2", "2 were passed"), ("1", "cannot be used|does not listen")])
+def test_what_is_passed_and_cannot_be_served_is_refused(
+    count: str, says: str, monkeypatch: pytest.MonkeyPatch, no_descriptor_left: None
+) -> None:
+    idle = socket.socket()
+    monkeypatch.setattr(listen, "FIRST_PASSED", idle.fileno())
+    monkeypatch.setenv("LISTEN_PID", str(os.getpid()))
+    monkeypatch.setenv("LISTEN_FDS", count)
+    with pytest.raises(StartError, match=says), listen.listening(Settings()):
+        pass
+    if count == "1":
+        idle.detach()
+    idle.close()
+
+
+def test_the_service_manager_hears_when_it_is_ready(monkeypatch: pytest.MonkeyPatch) -> None:
+    name = f"\0asgi-downloads-{os.getpid()}"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(name)
+        monkeypatch.setenv("NOTIFY_SOCKET", "@" + name[1:])
+        notify("READY=1")
+        assert manager.recv(100) == b"READY=1"
+    notify("STOPPING=1")  # nobody listens any more
 
 
 def test_an_ipv6_address_is_bracketed() -> None:

@@ -119,6 +119,12 @@ ASKED = [
     Asked("many-ranges", BIG_FILE, ("Range: bytes=0-9,1000-1009,2000000-2999999",), status=206),
     Asked("too-far", BIG_FILE, (f"Range: bytes={BIG}-",), status=416),
     Asked("malformed", BIG_FILE, ("Range: bytes=5-2",), status=400),
+    Asked("bundle", "/download/bundle/holiday"),
+    Asked("bundle-range", "/download/bundle/holiday", ("Range: bytes=-500",), status=206),
+    Asked("export", "/export/users"),
+    Asked("export-in-a-file", "/export/data"),
+    Asked("no-bundle", "/download/bundle/none", status=404),
+    Asked("probe", "/readyz"),
     Asked("head", BIG_FILE, method="HEAD"),
     Asked("head-range", BIG_FILE, ("Range: bytes=0-9",), method="HEAD"),
     Asked("not-modified", BIG_FILE, ('If-None-Match: "{etag}"',), status=304),
@@ -148,10 +154,11 @@ def test_every_kind_of_answer_is_the_same_proxied_and_offloaded(case: Asked, pro
         other = other.replace(another.encode(), boundary.encode())
         others["content-type"] = facts["content-type"]
     assert body(one) == body(other)
-    assert {name: facts[name] for name in facts if name not in OURS} == {
-        name: others[name] for name in others if name not in OURS
+    own = {*OURS, "content-disposition"} if case.target == "/export/users" else OURS  # its name has the time in it
+    assert {name: facts[name] for name in facts if name not in own} == {
+        name: others[name] for name in others if name not in own
     }
-    if case.method != "HEAD" and case.status != 304:
+    if case.method != "HEAD" and case.status != 304 and "transfer-encoding" not in facts:
         assert len(body(one)) == int(facts["content-length"])
     assert "x-accel-redirect" not in others
 

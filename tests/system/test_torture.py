@@ -7,7 +7,6 @@ that it can see is broken. The next request must be right, and nothing may be le
 
 import ctypes
 import errno
-import fcntl
 import gc
 import itertools
 import logging
@@ -21,6 +20,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from fcntl import ioctl
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,6 @@ import pytest
 
 from app import demo
 from app.application import Application, create_app
-from app.server import peer
 from app.settings import Settings
 from app.storage import beneath, rows
 from tests.server.serving import SETUPS, Client, Response, Served
@@ -239,7 +238,7 @@ def being_served(tree: Path, torturer: Torturer, tmp_path: Path) -> Iterator[Ser
             patch.setattr(os, name, torturer.around(name, getattr(os, name)))
         patch.setattr(beneath, "_syscall", torturer.syscall)
         patch.setattr(rows, "_connect", torturer.connect)
-        patch.setattr(peer, "ioctl", torturer.around("ioctl", fcntl.ioctl))
+        patch.setattr("app.server.peer.ioctl", torturer.around("ioctl", ioctl))
         _tortured_writes(torturer, patch)
         with Patient(SETUP, app) as served:
             yield served
@@ -308,31 +307,47 @@ def test_whatever_fails_the_client_is_not_deceived(
     # What pytest keeps of a log keeps exceptions, and they keep what their frames had open.
     monkeypatch.setattr(logging.getLogger("app"), "propagate", False)
     torturer = Torturer()
-    errors = iter(ERRORS[:3] if scenario.cold else ERRORS)
-    pending = next(errors, None)
-    while pending:  # once, or anew for each error if the first request is what matters
+    if not scenario.cold:
         with being_served(tree, torturer, tmp_path) as served:
-            if not scenario.cold:
-                ask(served, scenario)
+            ask(served, scenario)
             truth = watch(served, scenario, torturer)
-            number = 1 if which == "first" else 2 if call in VARYING else torturer.counts[call]
-            assert torturer.counts[call], f"{scenario.id} no longer calls {call}: {dict(torturer.counts)}"
-        forget(tmp_path)
+            torture(served, scenario, torturer, truth, call, number_of(call, which, torturer), ERRORS)
+        return
+    with being_served(tree, torturer, tmp_path) as served:
+        truth = watch(served, scenario, torturer)
+        number = number_of(call, which, torturer)
+    for error in ERRORS[:3]:
+        shutil.rmtree(tmp_path / "state", ignore_errors=True)  # what is kept between runs
         with being_served(tree, torturer, tmp_path) as served:
-            if not scenario.cold:
-                ask(served, scenario)
-            while pending:
-                torturer.fail(call, number, getattr(errno, pending))
-                answer = ask(served, scenario)
-                assert torturer.fired or (call in VARYING and number == 2), f"{call} was not called again"
-                judge(answer, truth, served)
-                after = watch(served, scenario, torturer)
-                assert after.status == truth.status
-                assert comparable(after) == comparable(truth)
-                pending = next(errors, None)
-                if scenario.cold:
-                    break
-        forget(tmp_path)
+            torture(served, scenario, torturer, truth, call, number, (error,))
+
+
+def number_of(call: str, which: str, torturer: Torturer) -> int:
+    """Which of the calls that were counted is to fail."""
+    assert torturer.counts[call], f"{call} is no longer called: {dict(torturer.counts)}"
+    if which == "first":
+        return 1
+    return 2 if call in VARYING else torturer.counts[call]
+
+
+def torture(
+    served: Served,
+    scenario: Scenario,
+    torturer: Torturer,
+    truth: Response,
+    call: str,
+    number: int,
+    errors: tuple[str, ...],
+) -> None:
+    """Make the call fail with each error, and after each ask once more while nothing fails."""
+    for error in errors:
+        torturer.fail(call, number, getattr(errno, error))
+        answer = ask(served, scenario)
+        assert torturer.fired or (call in VARYING and number == 2), f"{call} was not called again"
+        judge(answer, truth, served)
+        after = watch(served, scenario, torturer)
+        assert after.status == truth.status
+        assert comparable(after) == comparable(truth)
 
 
 def watch(served: Served, scenario: Scenario, torturer: Torturer) -> Response:
@@ -343,11 +358,6 @@ def watch(served: Served, scenario: Scenario, torturer: Torturer) -> Response:
     assert answer.status in (200, 206)
     assert answer.complete
     return answer
-
-
-def forget(tmp_path: Path) -> None:
-    """Take away what is kept between runs."""
-    shutil.rmtree(tmp_path / "state", ignore_errors=True)
 
 
 def judge(answer: Response | None, truth: Response, served: Served) -> None:

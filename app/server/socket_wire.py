@@ -29,6 +29,9 @@ COLD_WINDOW = 4 << 20
 COPY_WINDOW = 1 << 18
 """How much of a file is in memory at a time where it has to be copied."""
 
+SETTLE_PATIENCE = 0.25
+"""Seconds without any progress after which a peer is not waited for. Until it reads, an edit in place may reach it."""
+
 CAN_SEND_FILES = hasattr(os, "sendfile") and hasattr(os, "RWF_NOWAIT")
 
 _UNSUITABLE = (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP)
@@ -175,6 +178,7 @@ class SocketWire(Wire):
         """Wait until the peer has taken everything; there is no event for that, so look again and again.
 
         Nor is there one for a reset while nothing is read from the socket, and its queue stays as it was.
+        A peer that leaves what it has for `SETTLE_PATIENCE` may be waiting for more (SO_RCVLOWAT), and is given more.
         """
         peer = self._known_peer()
         ended = select.poll()
@@ -182,8 +186,14 @@ class SocketWire(Wire):
         pause = 0.0002
         self._since = monotonic()
         self._settling = True
+        unread, progress = -1, self._since
         try:
-            while not self.gone and peer.unread():
+            while not self.gone and (left := peer.unread()):
+                now = monotonic()
+                if left != unread:
+                    unread, progress = left, now
+                elif now - progress > SETTLE_PATIENCE:
+                    return
                 if ended.poll(0):
                     raise self._lost(ConnectionResetError(errno.ECONNRESET, os.strerror(errno.ECONNRESET)))
                 self.waiter = self.loop.create_future()

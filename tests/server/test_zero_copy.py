@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import hashlib
 import os
+import select
 import socket
 import ssl
 import subprocess
@@ -738,6 +739,24 @@ def test_a_client_that_resets_while_it_is_waited_for_ends_the_wait(setup: Setup,
         served.until(lambda: not served.state.tasks and not served.state.connections, 2)
         assert served.finished[0].outcome == "aborted"
     assert served.log == []
+
+
+def test_a_client_that_waits_for_more_than_was_sent_is_given_more(setup: Setup, big: Path) -> None:
+    """It is not woken before a mark is reached, and we wait for it to read: somebody has to go on."""
+    size = big.stat().st_size
+    app = Script(big, [slice_of(0, size - 1000, settle=True), body(big.read_bytes()[-1000:], False)], sized(size))
+    with Served(setup, app) as served, served.connect() as client:
+        client.request()
+        head = client.file.readline()
+        assert head.startswith(b"HTTP/1.1 200")
+        client.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1 << 20)
+        client.sock.settimeout(None)
+        received, poll = 0, select.poll()
+        poll.register(client.sock, select.POLLIN)
+        while received < size - 2 * MIB:
+            assert poll.poll(5000)
+            received += len(client.sock.recv(4 * MIB, socket.MSG_DONTWAIT))
+        served.until(lambda: [cycle.outcome for cycle in served.finished] == ["complete"])
 
 
 def test_an_edit_before_a_client_on_a_unix_socket_has_read(setup: Setup, tmp_path: Path) -> None:

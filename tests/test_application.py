@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from app.application import create_app
-from app.settings import Settings, SettingsError
+from app.settings import TABLE, Settings, SettingsError
 from tests.support.asgi import exchange
 
 
@@ -42,3 +42,12 @@ def test_a_data_directory_may_come_later(tmp_path: Path) -> None:
     (tmp_path / "later" / "downloads").mkdir(parents=True)
     (tmp_path / "later" / "downloads" / "a").write_text("a")
     assert exchange(application, "/download/a").content == b"a"
+
+
+def test_the_readme_names_every_setting_and_every_url() -> None:
+    readme = (Path(__file__).parent.parent / "README.md").read_text()
+    assert [entry.name for entry in TABLE if f"| `{entry.name}` | " not in readme] == []
+    templates = (Path(__file__).parent.parent / "app" / "routes.py").read_text().split('Route("')[1:]
+    urls = [template.partition('"')[0] for template in templates]
+    assert len(urls) >= 14
+    assert [url for url in urls if f"`{url}`" not in readme] == []

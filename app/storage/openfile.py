@@ -73,14 +73,15 @@ class OpenFile:
 
         A file that only grew is taken for a log, whose first bytes stay. A change of ctime alone
         is an edit with its mtime put back, unless the link count moved with it: then the file was
-        unlinked or replaced by rename, and our descriptor still has the old bytes.
+        unlinked or replaced by rename, and our descriptor still has the old bytes. (rename(2) takes the link
+        away first and sets the ctime then; who opens between the two sees no link both times.)
         """
         now, then = os.fstat(self.fd), self.stat
         if now.st_size > then.st_size:
             return
         if now.st_size < then.st_size or now.st_mtime_ns != then.st_mtime_ns:
             raise FileChanged
-        if now.st_ctime_ns != then.st_ctime_ns and now.st_nlink == then.st_nlink:
+        if now.st_ctime_ns != then.st_ctime_ns and now.st_nlink == then.st_nlink != 0:
             raise FileChanged
 
     def duplicate(self) -> "OpenFile":

@@ -129,6 +129,16 @@ def test_a_change_of_the_bytes_is_seen(change: Change, path: Path) -> None:
             file.check()
 
 
+def test_a_file_opened_while_it_is_being_replaced_is_unchanged(path: Path) -> None:
+    """rename(2) takes the old file's link away and only then sets its ctime."""
+    held = os.open(path, os.O_RDONLY)
+    path.unlink()
+    with OpenFile(held) as file:
+        os.utime(held, ns=(10**18, 10**18))  # a ctime of its own
+        assert os.fstat(held).st_ctime_ns != file.stat.st_ctime_ns
+        file.check()
+
+
 def test_a_duplicate_keeps_the_facts_and_outlives_the_first(path: Path) -> None:
     with opened(path) as file:
         append(path)

@@ -1,0 +1,120 @@
+"""What is printed for nginx and systemd: nothing that a setting says can become a directive of its own."""
+
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from app.server.checks import StartError
+from app.server.nginx_config import nginx_config
+from app.server.systemd_unit import service_unit, socket_unit
+from app.server.template import render
+from app.settings import Settings
+
+
+@dataclass(frozen=True)
+class Refused:
+    id: str
+    settings: Settings
+    says: str
+    listen: str = "80"
+    server_name: str = "_"
+
+
+PLACE = Path("/srv/data")
+REFUSED = [
+    Refused("variable-in-a-path", Settings(data_dir=Path("/srv/$x"), accel_prefix="/_files/"), "cannot be written"),
+    Refused("any-port", Settings(data_dir=PLACE, port=0), "has to know the port"),
+    Refused("directive-in-a-prefix", Settings(data_dir=PLACE, root_path="/a;b"), "'/a;b' cannot be written"),
+    Refused("directive-in-an-offload", Settings(data_dir=PLACE, accel_prefix="/a{/"), "cannot be written"),
+    Refused("all-is-offload", Settings(data_dir=PLACE, accel_prefix="/"), "hides the service"),
+    Refused("offload-is-the-prefix", Settings(data_dir=PLACE, accel_prefix="/x/", root_path="/x"), "hides the service"),
+    Refused("directive-in-listen", Settings(data_dir=PLACE), "nothing that nginx can listen on", listen="80; root /"),
+    Refused("directive-in-names", Settings(data_dir=PLACE), "not a list of host names", server_name="a; b"),
+]
+
+
+@pytest.mark.parametrize("case", REFUSED, ids=lambda case: case.id)
+def test_what_nginx_could_misread_is_refused(case: Refused) -> None:
+    with pytest.raises(StartError, match=case.says):
+        nginx_config(case.settings, [case.listen], case.server_name)
+
+
+def test_every_gap_is_filled() -> None:
+    everything = Settings(
+        data_dir=Path('/srv/da"ta'),
+        accel_prefix="/_files/",
+        root_path="/dl",
+        metrics=True,
+        max_downloads=3,
+        max_downloads_per_client=2,
+    )
+    for settings in (Settings(data_dir=PLACE), everything):
+        printed = nginx_config(settings) + service_unit(settings, ()) + socket_unit(settings)
+        assert "%{" not in printed
+        assert "%if" not in printed
+        assert "%end" not in printed
+    assert r'alias "/srv/da\"ta/";' in nginx_config(everything)
+
+
+def test_a_text_without_a_value_is_an_error() -> None:
+    with pytest.raises(KeyError):
+        render("systemd.socket", {"unix": False})
+
+
+def test_the_service_gets_what_was_chosen_and_no_password(tmp_path: Path) -> None:
+    settings = Settings(
+        data_dir=tmp_path / "50%",
+        database_url="postgresql://me:secret@host/name",
+        workers=3,
+        graceful_timeout=90.0,
+        stall_timeout=5.0,
+    )
+    unit = service_unit(settings, {"data_dir", "database_url", "workers", "graceful_timeout"})
+    assert f'Environment="APP_DATA_DIR={tmp_path}/50%%"' in unit
+    assert 'Environment="APP_WORKERS=3"' in unit
+    assert 'Environment="APP_STATE_DIR=/var/lib/asgi-downloads"' in unit
+    assert "TimeoutStopSec=100" in unit
+    assert "ExecReload=" in unit
+    assert "STALL" not in unit
+    assert "secret" not in unit
+    assert "EnvironmentFile=/etc/asgi-downloads.env" in unit
+    alone = service_unit(Settings(data_dir=tmp_path), {"data_dir"})
+    assert "ExecReload=" not in alone
+    assert "EnvironmentFile=" not in alone
+
+
+def test_systemd_finds_nothing_wrong(tmp_path: Path) -> None:
+    if shutil.which("systemd-analyze") is None:
+        pytest.skip("systemd is not installed here")
+    settings = Settings(data_dir=tmp_path, uds=Path("/run/asgi-downloads/app.sock"), workers=2)
+    (tmp_path / "asgi-downloads.service").write_text(service_unit(settings, {"workers", "uds"}))
+    (tmp_path / "asgi-downloads.socket").write_text(socket_unit(settings))
+    names = [str(tmp_path / "asgi-downloads.service"), str(tmp_path / "asgi-downloads.socket")]
+    said = subprocess.run(["systemd-analyze", "verify", *names], capture_output=True, text=True, timeout=30)
+    assert not [line for line in said.stderr.splitlines() if "asgi-downloads" in line], said.stderr
+
+
+def test_a_line_break_cannot_become_a_setting_of_systemd() -> None:
+    with pytest.raises(StartError, match="cannot be written in a unit"):
+        service_unit(Settings(data_dir=Path("/srv/a\nExecStart=/bin/evil")), {"data_dir"})
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        (Settings(data_dir=PLACE), "ListenStream=127.0.0.1:8000\n"),
+        (Settings(data_dir=PLACE, host="::1", port=80), "ListenStream=[::1]:80\n"),
+        (Settings(data_dir=PLACE, uds=Path("/run/s")), "ListenStream=/run/s\n"),
+    ],
+)
+def test_the_socket_listens_where_serve_would(settings: Settings, says: str) -> None:
+    assert says in socket_unit(settings)
+    assert ("SocketMode=0660" in socket_unit(settings)) == (settings.uds is not None)
+
+
+def test_a_free_port_is_nothing_for_a_unit() -> None:
+    with pytest.raises(StartError, match="has to know the port"):
+        socket_unit(Settings(data_dir=PLACE, port=0))

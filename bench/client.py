@@ -188,10 +188,10 @@ class _Transfer:
         self._mark = 1
 
     def ready(self) -> bool:
-        """Take what has come; True when the answer is complete. BadResponse when it ends before."""
-        if self._total is None and not self._chunked:
-            return self._read_head()
+        """Take what has come, if anything; True when the answer is complete. BadResponse when it ends before."""
         try:
+            if self._total is None and not self._chunked:
+                return self._read_head()
             if self._chunked:
                 count = self.socket.recv_into(self._buffer)
                 self._tail = (self._tail + self._buffer[max(0, count - 5) : count])[-5:]

@@ -101,8 +101,10 @@ def test_no_name_leads_out_however_it_is_exchanged(
 def test_no_answer_leads_out_however_names_are_exchanged(root: Path) -> None:
     app = create_app(Settings(data_dir=root.parent))
     seen: Counter[bytes] = Counter()
+    end = time.monotonic() + SECONDS
     with swapper(root):
-        for _ in range(1500):
+        # How often a request falls between two swaps is the scheduler's to say.
+        while (seen.total() < 1500 or seen[INSIDE] <= 50) and time.monotonic() < end:
             answer = exchange(app, "/download/name")
             seen[bytes(answer.content)] += 1
             assert answer.status in (200, 400, 404, 503)

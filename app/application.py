@@ -94,6 +94,9 @@ class Application:
     async def _check_database(self) -> str | None:
         if isinstance(self._users, MissingExtra):
             return None  # not a fault that passes; the export says what to install
+        file = self.settings.database_file
+        if self.settings.database_is_default and file is not None and not await in_thread(file.exists):
+            return None  # files alone are served here
         try:
             await self._users.check()
         except StorageError:

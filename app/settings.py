@@ -138,6 +138,11 @@ class Settings:
         return cls(**{name: given.value for name, given in gathered.items()})
 
     @property
+    def database_is_default(self) -> bool:
+        """Whether nobody asked for this database; it may then be absent."""
+        return self.database_url == f"sqlite:///{self.data_dir / 'app.db'}"
+
+    @property
     def database_file(self) -> Path | None:
         """The file of an SQLite database; None for another kind. `sqlite:////x` is `/x`, `sqlite:///x` is `x`."""
         file = self.database_url.removeprefix("sqlite:///")

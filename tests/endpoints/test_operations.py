@@ -30,13 +30,23 @@ def test_ready_with_data_and_database(data: Path) -> None:
     assert (answer.status, json.loads(answer.content)) == (200, {"status": "ok"})
 
 
-def test_not_ready_says_what_is_missing_without_saying_where(data: Path, app: Application) -> None:
+def test_ready_without_a_database_that_nobody_asked_for(app: Application) -> None:
+    assert exchange(app, "/readyz").status == 200
+
+
+def test_not_ready_says_what_is_missing_without_saying_where(data: Path) -> None:
+    app = create_app(Settings(data_dir=data, database_url=f"sqlite:///{data}/users.db"))
     shutil.rmtree(data)
     answer = exchange(app, "/readyz")
     assert answer.status == 503
     checks = {"data": "the data directory is not there", "database": "the database does not answer"}
     assert json.loads(answer.content) == {"status": "unavailable", "checks": checks}
     assert str(data).encode() not in answer.content
+
+
+def test_a_default_database_that_is_there_must_answer(data: Path, app: Application) -> None:
+    (data / "app.db").write_bytes(b"no database" * 100)
+    assert exchange(app, "/readyz").status == 503
 
 
 def test_head_has_the_fields_and_no_content(app: Application) -> None:

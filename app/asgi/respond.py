@@ -17,6 +17,10 @@ COPY_LIMIT = 1 << 20
 TAIL = 64 << 10
 """Bytes at the end of a large slice that are copied, and leave only after the file was seen unchanged."""
 
+MOST_WAITS = 16
+"""How often one answer may wait for its client. Each slice that is sent without copying ends in such a wait, so those
+smaller than this part of the whole are copied: a bundle of many files must not take a round trip for each."""
+
 BLOCK = 256 << 10
 """Bytes of one body event where the server cannot send from the file itself."""
 
@@ -111,6 +115,7 @@ async def _block_events(first: bytes, blocks: AsyncGenerator[bytes]) -> AsyncGen
 
 async def _events(plan: Plan, body: Body, zero_copy: bool, block: int) -> AsyncGenerator[Message]:
     """The events that carry the planned segments."""
+    least = max(COPY_LIMIT, sum(map(len, plan.segments)) // MOST_WAITS) if zero_copy else None
     for segment in plan.segments:
         if isinstance(segment, bytes):
             yield _body(segment)
@@ -120,14 +125,15 @@ async def _events(plan: Plan, body: Body, zero_copy: bool, block: int) -> AsyncG
                 if isinstance(piece, bytes):
                     yield _body(piece)
                     continue
-                async with aclosing(_slice_events(piece, zero_copy, block)) as events:
+                async with aclosing(_slice_events(piece, least, block)) as events:
                     async for event in events:
                         yield event
 
 
-async def _slice_events(piece: FileSlice, zero_copy: bool, block: int) -> AsyncGenerator[Message]:
+async def _slice_events(piece: FileSlice, least: int | None, block: int) -> AsyncGenerator[Message]:
+    """One slice: more than `least` bytes of it without copying, unless that is None."""
     file, offset, stop = piece.file, piece.offset, piece.offset + piece.count
-    if zero_copy and piece.count > COPY_LIMIT:
+    if least is not None and piece.count > least:
         # sendfile(2) hands out page references: an edit in place would reach the client in a complete
         # answer, so the last bytes wait until the file was seen unchanged, and our server until the
         # client's side has what was sent (`settle`, which other servers do not know).

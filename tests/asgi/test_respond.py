@@ -114,6 +114,16 @@ def test_all_but_the_tail_of_a_large_file_goes_without_copying(path: Path) -> No
     assert [(event["offset"], event["count"]) for event in zero_copy] == [(0, SIZE - TAIL)]
 
 
+def test_an_answer_of_many_slices_waits_for_its_client_a_few_times_at_most(path: Path) -> None:
+    """A small part is copied where it is one of many, and not where it is most of the whole."""
+    part = ByteRange(0, COPY_LIMIT + 1000)
+    few, _ = send_file(path, *[part] * 3, extensions=(ZERO_COPY,))
+    many, _ = send_file(path, *[part] * 20, extensions=(ZERO_COPY,))
+    assert len([event for event in few.events if event["type"] == ZERO_COPY]) == 3
+    assert len([event for event in many.events if event["type"] == ZERO_COPY]) == 0
+    assert many.content == CONTENT[: part.stop] * 20
+
+
 def edit(path: Path) -> None:
     with path.open("r+b") as file:
         file.write(b"edited in place")

@@ -12,7 +12,7 @@ from app.bodies.zip_archive import Archive, ZipBody
 from app.bodies.zip_cache import Archives
 from app.bodies.zip_deflate import AUTO, DEFLATE, Packing
 from app.bodies.zip_stream import deflate
-from app.endpoints.delivery import DATE_LAG
+from app.endpoints.delivery import last_modified
 from app.http.disposition import content_disposition
 from app.http.errors import HTTPError
 from app.http.media_types import NOSNIFF
@@ -111,13 +111,11 @@ class _Bundle:
         self.packing = packing
 
     def representation(self, size: int, etag: bytes | None, listing: Listing, now: int) -> Representation:
-        exact = EXACT_DATE in self.request.extensions
-        modified = min(listing.newest, now) if exact else listing.newest
         return Representation(
             size,
             b"application/zip",
             etag,
-            modified if exact or modified <= now - DATE_LAG else None,  # RFC 9110 §8.8.2.1: not later than Date
+            last_modified(listing.newest, now, EXACT_DATE in self.request.extensions),
             self.fields,
         )
 

@@ -55,7 +55,7 @@ class Delivery:
             file.size,
             shown.content_type,
             validators.etag(file.stat, portable=self.portable),
-            last_modified(file, now, EXACT_DATE in request.extensions),
+            last_modified(file.stat.st_mtime_ns // 1_000_000_000, now, EXACT_DATE in request.extensions),
             fields,
         )
         decided = plan(request.method, request.headers, representation, now=now)
@@ -77,9 +77,8 @@ def _offload(headers: list[Header], path: str) -> list[Header]:
     return [*kept, (b"content-length", b"0"), (b"x-accel-redirect", quote(path).encode())]
 
 
-def last_modified(file: OpenFile, now: int, date_is_exact: bool) -> int | None:
-    """Last-Modified in seconds; None if it could be later than the Date that goes out with it."""
-    modified = file.stat.st_mtime_ns // 1_000_000_000
+def last_modified(modified: int, now: int, date_is_exact: bool) -> int | None:
+    """Last-Modified for what changed at `modified`, in seconds; None if it could be later than the answer's Date."""
     if date_is_exact:
         return min(modified, now)  # RFC 9110 §8.8.2.1: never later than the message's origination
     return modified if modified <= now - DATE_LAG else None

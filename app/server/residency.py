@@ -5,14 +5,15 @@ pages in by runs, so a hole that hides between two samples is rare and small, an
 """
 
 import os
-import threading
+
+from app.storage.openfile import scratch
 
 STRIDE = 262144
 """One byte of so many is asked for; a question costs half a microsecond."""
 
 _PROBE = bytearray(1)
-_SCRATCH = 262144
-_scratch = threading.local()
+_WINDOW = 262144
+"""Bytes read at a time; what was read stays in the processor's cache and is overwritten there."""
 
 
 def resident(file: int, offset: int, count: int) -> bool:
@@ -36,18 +37,10 @@ def bring_in(file: int, offset: int, count: int, ahead: int) -> None:
     """
     if ahead:
         os.posix_fadvise(file, offset + count, ahead, os.POSIX_FADV_WILLNEED)
-    buffer = _buffer()
+    buffer = scratch()
     while count > 0:
-        got = os.preadv(file, (buffer[: min(count, _SCRATCH)],), offset)
+        got = os.preadv(file, (buffer[: min(count, _WINDOW)],), offset)
         if not got:
             return
         offset += got
         count -= got
-
-
-def _buffer() -> memoryview:
-    try:
-        view: memoryview = _scratch.view
-    except AttributeError:
-        view = _scratch.view = memoryview(bytearray(_SCRATCH))
-    return view

@@ -45,7 +45,7 @@ class OpenFile:
         """The bytes if the page cache has all of them, else None; never waits for the disk."""
         if count > READ_LIMIT:
             return None
-        buffer = _scratch_buffer()[:count]
+        buffer = scratch()[:count]
         try:
             got = os.preadv(self.fd, (buffer,), offset, os.RWF_NOWAIT)
         except OSError:  # EAGAIN: not cached. EOPNOTSUPP: the file system cannot tell. Else `read` will say it.
@@ -107,9 +107,10 @@ class OpenFile:
         self.close()
 
 
-def _scratch_buffer() -> memoryview:
+def scratch() -> memoryview:
+    """`READ_LIMIT` bytes of memory of this thread's own, to be used up before anybody else on it asks."""
     try:
-        return _scratch.view  # type: ignore[no-any-return]
+        view: memoryview = _scratch.view
     except AttributeError:
-        _scratch.view = memoryview(bytearray(READ_LIMIT))
-        return _scratch.view  # type: ignore[no-any-return]
+        view = _scratch.view = memoryview(bytearray(READ_LIMIT))
+    return view

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from app.http import plan as planning
 from app.http.errors import RangeNotSatisfiable
 from app.http.message import ByteRange, Header, Plan, Representation
-from app.http.plan import plan
+from app.http.plan import is_plain, plan
 from app.http.ranges import NEAR
 from app.http.validators import http_date
 from tests.http.asking import BOUNDARY, DATA, ETAG, FIELDS, FILE, MODIFIED, MODIFIED_DATE, NOW, Answer, ask
@@ -176,3 +176,21 @@ def test_no_request_makes_more_bytes_than_the_file_and_a_little_framing(pairs: l
     assert all(after.start - before.stop >= NEAR for before, after in pairwise(parts))
     assert sum(part.stop - part.start for part in parts) <= size
     assert framing <= FRAMING_OF_A_PART * len(parts)
+
+
+@pytest.mark.parametrize(
+    ("names", "plain"),
+    [
+        ([], True),
+        ([b"host", b"accept", b"accept-encoding"], True),
+        ([b"host", b"range"], False),
+        ([b"if-match"], False),
+        ([b"if-none-match"], False),
+        ([b"if-modified-since"], False),
+        ([b"if-unmodified-since"], False),
+        ([b"if-range"], False),
+        ([b"want-repr-digest"], False),
+    ],
+)
+def test_a_plain_request_leaves_nothing_to_decide(names: list[bytes], plain: bool) -> None:
+    assert is_plain([(name, b"x") for name in names]) is plain

@@ -5,6 +5,7 @@ from dataclasses import replace
 from email import message_from_bytes
 from itertools import pairwise
 
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 

@@ -65,7 +65,14 @@ def _decades(values: Sequence[float]) -> range:
     return range(math.floor(math.log10(min(values))), math.ceil(math.log10(max(values))) + 1)
 
 
-def line_chart(title: str, x_axis: str, y_axis: str, lines: Sequence[Line], number: Callable[[float], str]) -> str:
+def _tick(power: int) -> str:
+    """A power of ten, short: 0.01, 1, 10, 100 k, 1 G."""
+    if power < 0:
+        return f"{10.0**power:.{-power}f}"
+    return f"{10 ** (power % 3)}{('', ' k', ' M', ' G', ' T')[power // 3]}"
+
+
+def line_chart(title: str, x_axis: str, y_axis: str, lines: Sequence[Line]) -> str:
     """Both axes logarithmic, so that what grows linearly is a straight line and what is flat is level."""
     left, top, width, height, bottom, right = 80, 52, 720, 400, 44, 150
     xs = [x for line in lines for x, _ in line.points]
@@ -81,11 +88,11 @@ def line_chart(title: str, x_axis: str, y_axis: str, lines: Sequence[Line], numb
     for power in x_decades:
         x, y = place(10.0**power, 10.0 ** y_decades[0])
         parts.append(f'<path d="M{x:.1f} {top}V{y:.1f}" stroke="#8883" />')
-        parts.append(_text(x, y + 16, number(10.0**power), "s", "middle"))
+        parts.append(_text(x, y + 16, _tick(power), "s", "middle"))
     for power in y_decades:
         x, y = place(10.0 ** x_decades[0], 10.0**power)
         parts.append(f'<path d="M{x:.1f} {y:.1f}H{width - right}" stroke="#8883"/>')
-        parts.append(_text(x - 6, y + 4, number(10.0**power), "s", "end"))
+        parts.append(_text(x - 6, y + 4, _tick(power), "s", "end"))
     for row, line in enumerate(lines):
         colour = _LINES[row % len(_LINES)]
         places = [place(x, y) for x, y in line.points]

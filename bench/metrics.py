@@ -18,6 +18,11 @@ class Metric:
     of: Callable[[Sample], float | None]
     less_is_better: bool = True
 
+    @property
+    def label(self) -> str:
+        """Title and unit, for the head of a column or beside an axis."""
+        return f"{self.title}, {self.unit}" if self.unit else self.title
+
     def series(self, samples: Sequence[Sample]) -> list[float] | None:
         """The figure of every round, or None where one lacks it."""
         values = [self.of(sample) for sample in samples]
@@ -40,9 +45,9 @@ METRICS = {
         Metric("cpu_per_gib", "CPU per GiB", "s", _over("cpu", "bytes", GIB)),
         Metric("cpu_per_row", "CPU per row", "µs", _over("cpu", "rows", 1e6)),
         Metric("cpu", "CPU", "s", _plain("cpu")),
-        Metric("requests_per_s", "requests/s", "1/s", _over("requests", "wall"), less_is_better=False),
+        Metric("requests_per_s", "requests/s", "", _over("requests", "wall"), less_is_better=False),
         Metric("mib_per_s", "throughput", "MiB/s", _over("bytes", "wall", 2**-20), less_is_better=False),
-        Metric("rows_per_s", "rows/s", "1/s", _over("rows", "wall"), less_is_better=False),
+        Metric("rows_per_s", "rows/s", "", _over("rows", "wall"), less_is_better=False),
         Metric("wall", "time", "s", _plain("wall")),
         Metric("p50", "p50", "ms", _plain("p50", 1e3)),
         Metric("p99", "p99", "ms", _plain("p99", 1e3)),

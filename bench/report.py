@@ -65,7 +65,7 @@ def rows_of(result: CaseResult) -> list[list[str]]:
     names = case.figures if case else ("cpu", "wall")
     metrics = [METRICS[name] for name in names]
     metrics = [m for m in metrics if any(m.series(samples) for samples in result.samples.values())]
-    head = ["target", *(f"{m.title}, {m.unit}" if m.unit else m.title for m in metrics)]
+    head = ["target", *(m.label for m in metrics)]
     if metrics:
         head.append(f"{metrics[0].title}, times ours")
     rows = [head]
@@ -166,7 +166,7 @@ def summary(run: Run) -> str:
             continue
         metric = METRICS[case.figures[0]]
         cells = [_figure(metric, result.samples[name]) if name in result.samples else "" for name in names]
-        rows.append([case.what, f"{metric.title}, {metric.unit}", *cells])
+        rows.append([case.what, metric.label, *cells])
     return "\n\n".join((_markdown_table(rows), "The bars:", _markdown_table(bars_table(run)), machine(run)))
 
 
@@ -202,7 +202,7 @@ def write_charts(run: Run, folder: Path) -> list[Path]:
         path = folder / f"{result.id}.svg"
         better = "less" if metric.less_is_better else "more"
         path.write_text(
-            charts.bar_chart(case.what, f"{metric.title}, {metric.unit} ({better} is better)", bars, number),
+            charts.bar_chart(case.what, f"{metric.label} ({better} is better)", bars, number),
             encoding="utf-8",
         )
         written.append(path)
@@ -224,8 +224,8 @@ def _write_scales(run: Run, folder: Path) -> list[Path]:
                 continue
             path = folder / f"scale-{scale.id}-{metric.id}.svg"
             drawn = [charts.Line(name, points) for name, points in lines.items()]
-            axis = f"{metric.title}, {metric.unit}"
-            path.write_text(charts.line_chart(scale.title, scale.axis, axis, drawn, number), encoding="utf-8")
+            axis = metric.label
+            path.write_text(charts.line_chart(scale.title, scale.axis, axis, drawn), encoding="utf-8")
             written.append(path)
     return written
 

@@ -85,7 +85,14 @@ def test_charts_are_well_formed(tmp_path: Path) -> None:
     assert "ours" in texts
     assert "42.0" in texts
     lines = [charts.Line("a & <b>", [(1024, 0.5), (2**20, 12)]), charts.Line("flat", [(1024, 3)])]
-    ElementTree.fromstring(charts.line_chart("t", "x", "y", lines, report.number))
+    ElementTree.fromstring(charts.line_chart("t", "x", "y", lines))
+
+
+def test_the_axes_of_a_line_chart_are_decades() -> None:
+    drawn = charts.line_chart("t", "x", "y", [charts.Line("a", [(1024, 0.05), (4 * 2**30, 12_000)])])
+    texts = [element.text for element in ElementTree.fromstring(drawn).iter() if element.tag.endswith("text")]
+    assert texts[3:11] == ["1 k", "10 k", "100 k", "1 M", "10 M", "100 M", "1 G", "10 G"]
+    assert texts[11:18] == ["0.01", "0.1", "1", "10", "100", "1 k", "10 k"]
 
 
 def test_a_scale_becomes_lines(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from bench.results import CaseResult, Run, Sample
 from bench.stats import Ratio, median, ratio, ratio_of_runs, spread
 from bench.targets import TARGETS, Program, Target
 
-OURS = ("ours", "zip-ours")
+OURS = ("ours", "zip-ours", "zip-ours-deflate")
 """What others are compared with, where a case has it."""
 
 _EVERY = {case.id: case for case in (*cases.CASES, *scaling.CASES)}

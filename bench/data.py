@@ -100,7 +100,8 @@ class Data:
                 return self._file(name)
             case "cold":
                 for number in range(COLD_FILES):
-                    self._write(self.root("tree") / "downloads" / f"cold-{number:02}.bin", noise(MIB, number + 1))
+                    path = self.root("tree") / "downloads" / f"cold-{number:02}.bin"
+                    self._link(self._write(path, noise(MIB, number + 1)))
                 return self.root("tree") / "downloads"
             case "bundle":
                 return self._bundle(name)
@@ -137,8 +138,12 @@ class Data:
                 _sparse(path, size)
             else:
                 self._write(path, noise(size))
+        return self._link(path)
+
+    def _link(self, path: Path) -> Path:
+        """The same file in every folder that files are served from."""
         for folder in ("large-files", "files", "videos"):
-            other = root / folder / path.name
+            other = path.parent.parent / folder / path.name
             if not other.exists():
                 os.link(path, other)
         return path

@@ -87,6 +87,13 @@ def test_data_is_made_once(tmp_path: Path) -> None:
     assert (tmp_path / "work").stat().st_mode & 0o777 == 0o700
 
 
+def test_every_url_of_files_has_the_cold_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(data, "COLD_FILES", 2)
+    Data(tmp_path).ensure("cold:1MiB")
+    for folder in ("downloads", "large-files", "files", "videos"):
+        assert sorted(path.name for path in (tmp_path / "tree" / folder).iterdir()) == ["cold-00.bin", "cold-01.bin"]
+
+
 def test_bundle_and_archive(tmp_path: Path) -> None:
     made = Data(tmp_path)
     archive = made.ensure("archive:tiny-5")

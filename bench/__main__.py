@@ -2,9 +2,11 @@
 
 import argparse
 import resource
+import signal
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -75,6 +77,12 @@ def _report(options: argparse.Namespace) -> int:
     return 0
 
 
+def stop_on_signals() -> None:
+    """Let SIGTERM and SIGHUP end a run as Ctrl-C does: with its servers stopped and its results kept."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
+
+
 def _measure(options: argparse.Namespace) -> int:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard if soft < hard else soft, hard))
@@ -85,10 +93,11 @@ def _measure(options: argparse.Namespace) -> int:
     output = options.output or results.FOLDER / f"{options.command}-{started:%Y%m%d-%H%M%S}.json"
     broken = False
     try:
-        for result in run_all(cases, Data(options.workdir), method):
-            run.cases.append(result)
-            results.save(run, output)  # each time: a long run that is broken off leaves what it has
-            print(report.table(result), flush=True)
+        with closing(run_all(cases, Data(options.workdir), method)) as measured:
+            for result in measured:
+                run.cases.append(result)
+                results.save(run, output)  # each time: a long run that is broken off leaves what it has
+                print(report.table(result), flush=True)
     except (OSError, KeyboardInterrupt) as error:
         print(f"bench: {error!r}", file=sys.stderr)
         broken = True
@@ -126,4 +135,5 @@ def _choice(options: argparse.Namespace) -> tuple[dict[str, tuple[Case, tuple[st
 
 
 if __name__ == "__main__":
+    stop_on_signals()
     sys.exit(main())

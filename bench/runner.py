@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, replace
 from typing import IO, Self
@@ -336,7 +336,9 @@ def _stalled(stalled: Stalled, target: Target, server: Server, raw: bytes) -> Sa
     return {"requests": stalled.clients, "alone": alone, "beside": beside, "growth": max(1, after - before)}
 
 
-def run_all(cases: Mapping[str, tuple[Case, tuple[str, ...]]], data: Data, method: Method) -> Iterator[CaseResult]:
+def run_all(
+    cases: Mapping[str, tuple[Case, tuple[str, ...]]], data: Data, method: Method
+) -> Generator[CaseResult, None, None]:
     """Every case with its targets, each result as soon as it is there."""
     progress = Progress(sum(len(targets) * method.rounds for _, targets in cases.values()))
     with closing(progress), Runner(data, method, progress) as runner:

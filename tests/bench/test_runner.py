@@ -1,6 +1,8 @@
 """A run against servers that are right, wrong, or dead."""
 
 import os
+import signal
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +13,7 @@ from bench import __main__ as command_line
 from bench import results
 from bench.cases import Ask, Case, stored
 from bench.data import KIB, Data
+from bench.environment import ROOT
 from bench.load import Bulk
 from bench.runner import Method, Runner
 from bench.targets import TARGETS, Launch, Program, Server, Target, TargetDied
@@ -110,6 +113,34 @@ def test_a_server_leaves_nothing_behind(tmp_path: Path) -> None:
             os.kill(pid, 0)
     with pytest.raises(TargetDied, match="status 1: no licence"), Server(_dead(), data.root("tree")):
         pass
+
+
+INTERRUPTED = """
+import sys, time
+from pathlib import Path
+from bench.__main__ import stop_on_signals
+from bench.targets import Server
+from tests.bench.test_runner import target
+stop_on_signals()
+with Server(target("right"), Path(sys.argv[1])) as server:
+    print(server._processes[0].pid, flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT], ids=lambda number: number.name)
+def test_a_run_that_is_ended_takes_its_servers_along(tmp_path: Path, number: signal.Signals) -> None:
+    data = Data(tmp_path)
+    data.ensure("file:1KiB")
+    command = [sys.executable, "-c", INTERRUPTED, str(data.root("tree"))]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as harness:
+        assert harness.stdout is not None
+        pid = int(harness.stdout.readline())
+        os.kill(pid, 0)
+        harness.send_signal(number)
+        harness.wait(20)
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
 
 
 def _dead() -> Target:

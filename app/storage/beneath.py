@@ -8,6 +8,7 @@ was asked for and the answer needs the disk.
 import ctypes
 import errno
 import os
+from functools import cache
 
 READ_FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 """Non-blocking, so that a FIFO cannot hold a worker; never a controlling terminal, never inherited."""
@@ -26,6 +27,13 @@ class _OpenHow(ctypes.Structure):
     _fields_ = (("flags", ctypes.c_uint64), ("mode", ctypes.c_uint64), ("resolve", ctypes.c_uint64))
 
 
+@cache
+def _how(flags: int, cached: bool) -> "ctypes._CArgObject":
+    """The structure as an argument. The kernel only reads it, so one serves all threads and all calls."""
+    resolve = _RESOLVE_BENEATH | _RESOLVE_NO_MAGICLINKS | (_RESOLVE_CACHED if cached else 0)
+    return ctypes.byref(_OpenHow(flags, 0, resolve))
+
+
 _syscall = ctypes.CDLL(None, use_errno=True).syscall
 _syscall.restype = ctypes.c_long
 _HOW_SIZE = ctypes.sizeof(_OpenHow)
@@ -33,10 +41,9 @@ _HOW_SIZE = ctypes.sizeof(_OpenHow)
 
 def openat2(directory: int, name: bytes, flags: int = READ_FLAGS, *, cached: bool = False) -> int:
     """Open `name` below the descriptor `directory`, resolved by the kernel; links may not lead out."""
-    resolve = _RESOLVE_BENEATH | _RESOLVE_NO_MAGICLINKS | (_RESOLVE_CACHED if cached else 0)
-    how = _OpenHow(flags, 0, resolve)
+    how = _how(flags, cached)
     for _ in range(_RACE_LIMIT):
-        fd: int = _syscall(_SYS_OPENAT2, directory, name, ctypes.byref(how), _HOW_SIZE)
+        fd: int = _syscall(_SYS_OPENAT2, directory, name, how, _HOW_SIZE)
         if fd >= 0:
             return fd
         code = ctypes.get_errno()

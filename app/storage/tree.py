@@ -51,15 +51,8 @@ class Directory:
 
     def open_cached(self, name: str) -> OpenFile | None:
         """The same if the kernel can answer from memory, else None; for the event loop."""
-        if not beneath.HAS_CACHED:
-            return None
-        try:
-            fd = beneath.openat2(self.fd, _encode(name), cached=True)
-        except OSError as error:
-            if error.errno == errno.EAGAIN:
-                return None
-            raise _MEANING.get(error.errno or 0, NotFound) from error
-        return OpenFile(fd)
+        fd = _open_cached(self.fd, _encode(name), beneath.READ_FLAGS)
+        return None if fd is None else OpenFile(fd)
 
     def subtree(self, name: str) -> "_Descent":
         """`async with directory.subtree(name) as below:` gives the `Directory` of that name; raises as `open`."""
@@ -69,6 +62,11 @@ class Directory:
         """The same for worker threads."""
         with _translated():
             return Directory(_open(self.fd, _encode(name), _DIRECTORY_FLAGS))
+
+    def subtree_cached(self, name: str) -> "Directory | None":
+        """The same if the kernel can answer from memory, else None; for the event loop."""
+        fd = _open_cached(self.fd, _encode(name), _DIRECTORY_FLAGS)
+        return None if fd is None else Directory(fd)
 
     def close(self) -> None:
         """Give the descriptor back; a second call does nothing."""
@@ -154,8 +152,11 @@ class _Descent:
         self._name = name
 
     async def __aenter__(self) -> Directory:
-        self._below = await in_thread(self._directory.subtree_now, self._name)
-        return self._below
+        below = self._directory.subtree_cached(self._name)
+        if below is None:
+            below = await in_thread(self._directory.subtree_now, self._name)
+        self._below = below
+        return below
 
     async def __aexit__(self, *exc: object) -> None:
         self._below.close()
@@ -165,6 +166,17 @@ def _open(directory: int, name: bytes, flags: int) -> int:
     if beneath.HAS_OPENAT2:
         return beneath.openat2(directory, name, flags)
     return beneath.walk(directory, name, flags)
+
+
+def _open_cached(directory: int, name: bytes, flags: int) -> int | None:
+    if not beneath.HAS_CACHED:
+        return None
+    try:
+        return beneath.openat2(directory, name, flags, cached=True)
+    except OSError as error:
+        if error.errno == errno.EAGAIN:
+            return None
+        raise _MEANING.get(error.errno or 0, NotFound) from error
 
 
 def _encode(name: str) -> bytes:

@@ -18,28 +18,40 @@ from app.bodies.ahead import PARALLEL, Ready, in_order
 from app.bodies.base import FileSlice, Piece
 from app.bodies.zip_deflate import BLOCK, WHOLE, pack_block
 from app.bodies.zip_members import UNKNOWN, Members, Stop, Stopped, advance_crc, scratch
+from app.bodies.zip_names import archive_paths
 from app.bodies.zip_records import DEFLATED, Entry, Layout
 from app.http.message import ByteRange
+from app.storage import beneath
 from app.storage.checksums import Checksum, Checksums, Known
 from app.storage.errors import FileChanged
-from app.storage.listing import Listing
+from app.storage.listing import Facts, Listing
 from app.storage.openfile import OpenFile
 from app.storage.threads import in_thread
 from app.storage.tree import Directory
 
-VERSION = 1
+VERSION = 2
 """Of the layout, the naming and the packing. Any change that alters the bytes of an archive raises it."""
 
 COPIED = 1 << 18
 """Stored members up to this many bytes are copied, many at a time; larger ones are slices of their file."""
 
 _RUN_BYTES = 1 << 20
+_AT_ONCE = 1 << 18
+"""Bytes that are copied on the event loop in one go, when all of them are in memory: a tenth of a millisecond."""
+
 _RUN_MEMBERS = 512
+_MEMBER_COST = 1 << 16
+_MOST_AT_STAKE = 1 << 25
+"""Bytes whose CRCs may be lost when the process is killed, a member counting for `_MEMBER_COST` more."""
+
 _RECORDS = 4096
 _TAIL = 1 << 16
 
 Bytes = TypeVar("Bytes", bytes, memoryview)
+Tags = tuple[bytes | None, bytes | None]
 Job = Callable[[], "bytes | _LargeMember"]
+Read = Callable[[int, memoryview, int], int | None]
+"""See `Members.read_into`."""
 
 
 class Archive:
@@ -52,19 +64,19 @@ class Archive:
         self._crcs = array("q", [UNKNOWN]) * len(listing)
         self._deflated = bytearray(len(listing))
         self._blocks: dict[int, array[int]] = {}
-        self.layout = Layout(self._entry(index, known.get(index)) for index in range(len(listing)))
-        for index, crc in enumerate(self._crcs):
-            if crc != UNKNOWN:
-                self.layout.set_crc(index, crc)
+        self.layout = Layout()
+        for index, name in enumerate(archive_paths(listing.paths)):
+            self._add(index, name, known.get(index))
         self._locks = tuple(threading.Lock() for _ in range(16))
         self._partial: dict[int, tuple[int, int]] = {}
         self._fresh: list[int] = []
+        self._at_stake = 0
         self._content_tag: bytes | None = None
         self._state_tag: bytes | None = None
 
-    def _entry(self, index: int, checksum: Checksum | None) -> Entry:
-        entry = entry_of(self.listing, index, checksum)
-        if entry.name.endswith(b"/"):
+    def _add(self, index: int, name: str, checksum: Checksum | None) -> None:
+        entry = entry_of(name, self.listing[index], checksum)
+        if name.endswith("/"):
             self._crcs[index] = 0
         elif checksum is not None:
             self._crcs[index] = checksum.crc
@@ -72,7 +84,7 @@ class Archive:
                 self._deflated[index] = True
                 if len(blocks := array("I", checksum.blocks)) > 1:
                     self._blocks[index] = blocks
-        return entry
+        self.layout.add(entry, checksum.crc if checksum is not None else 0)
 
     @property
     def size(self) -> int:
@@ -81,6 +93,10 @@ class Archive:
 
     def is_deflated(self, index: int) -> bool:
         return self._deflated[index] == 1
+
+    def packs(self, first: int, last: int) -> bool:
+        """Whether any of the members `[first, last)` is deflated."""
+        return self._deflated.find(1, first, last) >= 0
 
     def blocks(self, index: int) -> "array[int] | None":
         """The lengths of the blocks of a deflated member that has more than one."""
@@ -91,16 +107,19 @@ class Archive:
         return self._crcs[index]
 
     def learn(self, index: int, crc: int) -> None:
-        """Take a member's CRC for known; call `keep` some time after."""
+        """Take a member's CRC for known. It is kept beyond this archive at the next `keep`, or when many are."""
         self.layout.set_crc(index, crc)
         self._crcs[index] = crc
         self._fresh.append(index)
+        self._at_stake += self.listing.size(index) + _MEMBER_COST
+        if self._at_stake >= _MOST_AT_STAKE:
+            self.keep()
 
     def keep(self) -> None:
-        """Keep what was learned beyond this archive, but of members that may still change unseen."""
+        """Keep what was learned, but not of members that may still change unseen."""
         if not self._fresh:
             return
-        fresh, self._fresh = self._fresh, []
+        fresh, self._fresh, self._at_stake = self._fresh, [], 0
         settled = [(self.listing[i], Checksum(self._crcs[i])) for i in fresh if self.listing.is_settled(i)]
         self._checksums.remember(settled, self.form)
 
@@ -152,6 +171,7 @@ class Archive:
         finally:
             if timer is not None:
                 timer.cancel()
+            self.keep()
 
     def _prepare_jobs(self, members: Members, indexes: list[int], end: Stop) -> Iterator[Callable[[], None]]:
         first = 0
@@ -169,9 +189,14 @@ class Archive:
                 if end.is_set():
                     break
                 self.crc(members, index, end)
-        self.keep()
 
-    def tags(self) -> tuple[bytes | None, bytes | None]:
+    @property
+    def known_tags(self) -> Tags | None:
+        """What `tags` gives, if both were made before."""
+        found = self._content_tag, self._state_tag
+        return None if None in found else found
+
+    def tags(self) -> Tags:
         """Two strong validators, of the content and of the files' state; blocks.
 
         The first is from the central directory, which has every name, size, CRC, time, mode and method: alike on
@@ -190,16 +215,16 @@ class Archive:
         return self._content_tag, self._state_tag
 
 
-def entry_of(listing: Listing, index: int, checksum: Checksum | None = None) -> Entry:
+def entry_of(name: str, facts: Facts, checksum: Checksum | None = None) -> Entry:
     """The member that a listed file becomes: stored, unless its checksum says in which blocks it is packed."""
-    _, _, size, mtime_ns, _, mode = listing[index]
-    name = listing.archive_paths[index].encode()
+    _, _, size, mtime_ns, _, mode = facts
+    encoded = name.encode()
     mtime = mtime_ns // 1_000_000_000
-    if name.endswith(b"/"):
-        return Entry(name, 0, 0, mtime, mode)
+    if name.endswith("/"):
+        return Entry(encoded, 0, 0, mtime, mode)
     if checksum is None or not checksum.blocks:
-        return Entry(name, size, size, mtime, mode)
-    return Entry(name, size, sum(array("I", checksum.blocks)), mtime, mode, DEFLATED, size > WHOLE)
+        return Entry(encoded, size, size, mtime, mode)
+    return Entry(encoded, size, sum(array("I", checksum.blocks)), mtime, mode, DEFLATED, size > WHOLE)
 
 
 def _digest(form: str) -> hashlib.blake2b:
@@ -217,31 +242,57 @@ class ZipBody:
         self._members = Members(directory, archive.listing)
 
     def at_hand(self, start: int, stop: int) -> bytes | None:
-        """Nothing ever is: each member has to be opened."""
-        return None
+        """See `Body`: what lies in one stored member, or in a few small ones, that the kernel has in memory."""
+        layout, wanted = self._layout, ByteRange(start, stop)
+        index = layout.entry_at(start)
+        if index == len(layout):
+            return None
+        if self._is_small(index):
+            after, run = self._run_now(index, wanted)
+            return run if stop <= layout.starts[after] else None
+        if stop > layout.starts[index + 1] or self._archive.is_deflated(index):
+            return None
+        member = self._open_now(index, wanted)
+        if member is None:
+            return None
+        with member:
+            content = member.file.read_cached(member.start, member.stop - member.start)
+            same = self._members.listing.matches(index, os.fstat(member.file.fd))
+        return member.head + content if content is not None and same else None
 
     async def pieces(self, start: int, stop: int) -> AsyncGenerator[Piece]:
         """See `Body`; raises `FileChanged` before the last bytes of a member that is not the listed one any more."""
-        end = Stop()
         held = b""  # short bytes go out with what comes next
-        async with aclosing(in_order(self._jobs(ByteRange(start, stop), end), end)) as made:
-            async for part in made:
-                if isinstance(part, bytes):
-                    held = held + part if held else part
-                else:
-                    with part:
-                        held += part.head
-                        if part.start < part.tail:
-                            if held:
-                                yield held
-                            yield FileSlice(part.file, part.start, part.tail - part.start)
-                            held = b""
-                        held += await self._read_tail(part, end)
+        async with aclosing(self._parts(ByteRange(start, stop))) as parts:
+            async for part in parts:
+                if isinstance(part, FileSlice):
+                    if held:
+                        yield held
+                    yield part
+                    held = b""
+                    continue
+                held = held + part if held else part
                 if len(held) > _TAIL:
                     yield held
                     held = b""
         if held:
             yield held
+
+    async def _parts(self, wanted: ByteRange) -> AsyncGenerator[Piece]:
+        end = Stop()
+        try:
+            async with aclosing(in_order(self._jobs(wanted, end), end)) as made:
+                async for part in made:
+                    if isinstance(part, bytes):
+                        yield part
+                        continue
+                    with part:
+                        yield part.head
+                        if part.start < part.tail:
+                            yield FileSlice(part.file, part.start, part.tail - part.start)
+                        yield await self._read_tail(part, end)
+        finally:
+            self._archive.keep()
 
     async def _read_tail(self, part: "_LargeMember", end: Stop) -> bytes:
         """The last bytes wanted of a member, copied, and after that the proof that it is still the same."""
@@ -258,8 +309,12 @@ class ZipBody:
         index = layout.entry_at(wanted.start)
         while index < len(layout) and layout.starts[index] < wanted.stop:
             if self._is_small(index):
-                after = self._run_end(index, wanted.stop)
-                yield partial(self._run, index, after, wanted)
+                after, run = self._run_now(index, wanted)
+                if run is None:
+                    after = self._run_end(index, wanted.stop, _RUN_BYTES)
+                    yield partial(self._run, index, after, wanted)
+                else:
+                    yield Ready(run)
                 index = after
                 continue
             if blocks := self._archive.blocks(index):
@@ -277,36 +332,48 @@ class ZipBody:
             return self._archive.blocks(index) is None
         return self._layout.starts[index + 1] - self._layout.starts[index] <= COPIED
 
-    def _run_end(self, index: int, stop: int) -> int:
-        """Up to where small members make one job."""
+    def _run_end(self, first: int, stop: int, most: int) -> int:
+        """Up to where small members make one job of at most so many bytes, or of one member."""
         starts = self._layout.starts
-        first, limit = index, min(index + _RUN_MEMBERS, len(self._layout))
-        index += 1
-        while index < limit and starts[index] < stop and starts[index + 1] - starts[first] <= _RUN_BYTES:
+        index, limit = first + 1, min(first + _RUN_MEMBERS, len(self._layout))
+        while index < limit and starts[index] < stop and starts[index + 1] - starts[first] <= most:
             if not self._is_small(index):
                 break
             index += 1
         return index
 
+    def _run_now(self, first: int, wanted: ByteRange) -> tuple[int, bytes | None]:
+        """What `_run` gives for a few members, and up to which, if that needs neither the disk nor packing."""
+        last = self._run_end(first, wanted.stop, _AT_ONCE)
+        if not beneath.HAS_CACHED or self._archive.packs(first, last):
+            return last, None
+        return last, self._make_run(first, last, wanted, self._members.read_cached)
+
     def _run(self, first: int, last: int, wanted: ByteRange) -> bytes:
-        archive, layout, members = self._archive, self._layout, self._members
-        starts = layout.starts
-        origin = starts[first]
-        run = scratch(starts[last] - origin)
+        run = self._make_run(first, last, wanted, self._members.read_into)
+        assert run is not None
+        return run
+
+    def _make_run(self, first: int, last: int, wanted: ByteRange, read: Read) -> bytes | None:
+        """Headers and data of small members, read by `read`; None when that gives None."""
+        archive, layout, listing = self._archive, self._layout, self._members.listing
+        origin = layout.starts[first]
+        run = scratch(layout.starts[last] - origin)
         for index in range(first, last):
-            data_start = layout.data_start(index) - origin
-            data = run[data_start : starts[index + 1] - origin]
-            crc = archive.known_crc(index)
+            start, data_start = layout.starts[index] - origin, layout.data_start(index) - origin
+            data = run[data_start : layout.starts[index + 1] - origin]
+            announced = archive.known_crc(index)
             if archive.is_deflated(index):
-                content = memoryview(bytearray(members.listing.size(index)))
-                members.read_into(index, content, crc)
+                content = memoryview(bytearray(listing.size(index)))
+                read(index, content, announced)
                 data[:] = _repack(content, len(data), last=True)
-            elif not members.listing.paths[index].endswith("/"):
-                found = members.read_into(index, data, crc)
-                if crc == UNKNOWN:
-                    archive.learn(index, found)
-            run[starts[index] - origin : data_start] = layout.header(index)
-        archive.keep()
+            elif not listing.paths[index].endswith("/"):
+                crc = read(index, data, announced)
+                if crc is None:
+                    return None
+                if announced == UNKNOWN:
+                    archive.learn(index, crc)
+            run[start:data_start] = layout.header(index)  # which has the CRC by now
         return bytes(_cut(run, origin, wanted))
 
     def _open_now(self, index: int, wanted: ByteRange) -> "_LargeMember | None":
@@ -320,7 +387,6 @@ class ZipBody:
         archive = self._archive
         if wanted.start < self._layout.data_start(index):
             archive.crc(self._members, index, end)
-            archive.keep()
         file = self._members.open(index)
         try:
             self._members.verify(index, file, archive.known_crc(index), end)
@@ -372,7 +438,6 @@ class ZipBody:
         archive, layout = self._archive, self._layout
         for index in range(first, last):
             archive.crc(self._members, index, end)
-        archive.keep()
         return _cut(layout.directory(first, last), layout.directory_start + layout.records[first], wanted)
 
 

@@ -6,9 +6,9 @@ is saved is sorting, naming, laying out and looking up.
 
 import os
 from collections import OrderedDict
+from functools import partial
 
 from app.bodies.zip_archive import Archive
-from app.bodies.zip_names import unique_names
 from app.storage.checksums import Checksums
 from app.storage.listing import Listing, scan
 from app.storage.threads import in_thread
@@ -16,6 +16,8 @@ from app.storage.tree import Directory
 
 MEMBER_LIMIT = 100_000
 """Members of all archives kept; about 300 bytes of memory each."""
+
+_AT_ONCE = 64
 
 Key = tuple[int, int, bool, str]
 
@@ -35,9 +37,13 @@ class Archives:
         """
         identity = os.fstat(directory.fd)
         key = identity.st_dev, identity.st_ino, recursive, form
-        listing, archive = await in_thread(self._look, directory, key)
-        if archive is not None:
-            return archive
+        recent = self._recent.get(key)
+        if recent is not None and await _is_current(recent.listing, directory):
+            self._recent.move_to_end(key)
+            return recent
+        listing = await in_thread(partial(scan, directory, recursive=recursive))
+        if recent is not None and recent.listing == listing:
+            return recent
         known = await self.checksums.find(listing, form)
         if form and len(known) < listing.files:
             return listing
@@ -49,7 +55,9 @@ class Archives:
                 self._recent.popitem(last=False)
         return archive
 
-    def _look(self, directory: Directory, key: Key) -> tuple[Listing, Archive | None]:
-        listing = scan(directory, unique_names, recursive=key[2])
-        archive = self._recent.get(key)
-        return listing, archive if archive is not None and archive.listing == listing else None
+
+async def _is_current(listing: Listing, directory: Directory) -> bool:
+    """A few members are looked at on the event loop: the kernel has them in memory, and a thread costs more."""
+    if len(listing) <= _AT_ONCE:
+        return listing.is_current(directory)
+    return await in_thread(listing.is_current, directory)

@@ -9,6 +9,7 @@ import threading
 from contextlib import suppress
 
 from app.bodies.crc32 import crc32
+from app.storage import beneath
 from app.storage.errors import Exhausted, FileChanged, NotFound, OutsideRoot, StorageError
 from app.storage.listing import Listing, open_beneath, storage_error
 from app.storage.openfile import OpenFile
@@ -70,6 +71,23 @@ class Members:
             return crc
         raise FileChanged
 
+    def read_cached(self, index: int, buffer: memoryview, announced: int) -> int | None:
+        """The same for the event loop: None if that would wait for the disk, or the member is not as it was listed."""
+        try:
+            fd = beneath.openat2(self.directory.fd, os.fsencode(self.listing.paths[index]), cached=True)
+        except OSError:
+            return None
+        try:
+            got = os.preadv(fd, (buffer,), 0, os.RWF_NOWAIT)
+            now = os.fstat(fd)  # after reading, as in `_read`
+        except OSError:
+            return None
+        finally:
+            os.close(fd)
+        if got != len(buffer) or not self.listing.matches(index, now):
+            return None
+        return crc32(buffer) if announced == UNKNOWN else announced
+
     def read_first(self, index: int, buffer: memoryview) -> int:
         """The same for a member of which nothing has been announced: what is read is what will be."""
         if not self.is_listed(index, self._read(index, buffer, 0)):
@@ -113,7 +131,7 @@ class Members:
 
     def _descriptor(self, index: int) -> int:
         path = self.listing.paths[index]
-        if "/" in path or index in self.listing.links:
+        if "/" in path or path in self.listing.links:
             try:
                 file = open_beneath(self.directory, path)
             except (NotFound, OutsideRoot) as error:

@@ -1,6 +1,6 @@
 """Names of archive members: safe to unpack anywhere, and no two that a Windows or macOS disk takes for one.
 
-Pure. Works on the names of one directory at a time; a path is the names joined by "/".
+Pure. Names are told apart within a directory; a path is the names joined by "/".
 """
 
 import re
@@ -35,6 +35,32 @@ def safe_name(name: str) -> str:
     if not name.rstrip(" ."):  # Windows drops trailing dots and spaces: ".. " would be the parent
         return "_" * max(len(name), 1)
     return name
+
+
+def archive_paths(paths: Sequence[str]) -> list[str]:
+    """A path in the archive for each of the paths of files, "/" between the names, and of directories, "/" at the end.
+
+    The names in each directory are told apart in the order in which they first appear.
+    """
+    if not any("/" in path for path in paths):
+        return unique_names(paths)
+    children: dict[str, dict[str, str]] = {}
+    for path in paths:
+        above = ""
+        for name in path.rstrip("/").split("/"):
+            children.setdefault(above, {})[name] = ""
+            above += f"{name}/"
+    renamed = {"": ""}
+    for above, names in children.items():  # a directory comes after the one that it is in
+        for name, unique in zip(names, unique_names(list(names)), strict=True):
+            names[name] = unique
+            renamed[f"{above}{name}/"] = f"{renamed[above]}{unique}/"
+    made = []
+    for path in paths:
+        above, _, name = path.rpartition("/")
+        above += "/" if above else ""
+        made.append(renamed[above] + children[above][name] if name else renamed[path])
+    return made
 
 
 def unique_names(names: Sequence[str]) -> list[str]:

@@ -166,10 +166,10 @@ class Layout:
     that they are: 65,600 entries take 10 MiB, and no work when they are sent.
     """
 
-    __slots__ = ("_central", "_described", "_local", "end", "headers", "records", "size", "starts")
+    __slots__ = ("_central", "_described", "_local", "_tricky", "_wide", "headers", "records", "starts")
 
-    def __init__(self, entries: Iterable[Entry]) -> None:
-        self.starts = array("Q")
+    def __init__(self, entries: Iterable[Entry] = ()) -> None:
+        self.starts = array("Q", [0])
         """Offset of each local header in the archive, and at last of the central directory."""
         self.headers = array("Q", [0])
         """Where each local header begins among them, and at last their length."""
@@ -178,27 +178,25 @@ class Layout:
         self._local = bytearray()
         self._central = bytearray()
         self._described: dict[int, Entry] = {}
-        position = 0
-        wide = tricky = False
-        for index, entry in enumerate(entries):
-            if entry.described:
-                self._described[index] = entry
-            header = local_header(entry, 0)
-            self._local += header
-            self._central += central_record(entry, 0, position, all_wide=tricky)
-            # Info-ZIP's unzip 6 takes a true size of 4 GiB - 1 for the mark of a ZIP64 size when it reads the next
-            # record, which has a ZIP64 offset and had better have the sizes too. FAT makes files of that size.
-            tricky = MAX_32 in (entry.size, entry.packed)
-            self.starts.append(position)
-            self.headers.append(len(self._local))
-            self.records.append(len(self._central))
-            wide = wide or entry.size >= MAX_32 or entry.packed >= MAX_32
-            position += len(header) + entry.packed + descriptor_length(entry)
-        self.starts.append(position)
-        self.end = end_records(len(self), len(self._central), position, wide=wide)
-        """The records after the central directory."""
-        self.size = position + len(self._central) + len(self.end)
-        """Length of the archive in bytes."""
+        self._wide = self._tricky = False
+        for entry in entries:
+            self.add(entry)
+
+    def add(self, entry: Entry, crc: int = 0) -> None:
+        """Append a member."""
+        if entry.described:
+            self._described[len(self)] = entry
+        start = self.starts[-1]
+        header = local_header(entry, crc)
+        self._local += header
+        self._central += central_record(entry, crc, start, all_wide=self._tricky)
+        # Info-ZIP's unzip 6 takes a true size of 4 GiB - 1 for the mark of a ZIP64 size when it reads the next
+        # record, which has a ZIP64 offset and had better have the sizes too. FAT makes files of that size.
+        self._tricky = MAX_32 in (entry.size, entry.packed)
+        self._wide = self._wide or entry.size >= MAX_32 or entry.packed >= MAX_32
+        self.starts.append(start + len(header) + entry.packed + descriptor_length(entry))
+        self.headers.append(len(self._local))
+        self.records.append(len(self._central))
 
     def __len__(self) -> int:
         return len(self.starts) - 1
@@ -207,6 +205,16 @@ class Layout:
     def directory_start(self) -> int:
         """Offset of the central directory."""
         return self.starts[-1]
+
+    @property
+    def end(self) -> bytes:
+        """The records after the central directory."""
+        return end_records(len(self), len(self._central), self.directory_start, wide=self._wide)
+
+    @property
+    def size(self) -> int:
+        """Length of the archive in bytes."""
+        return self.directory_start + len(self._central) + len(self.end)
 
     def set_crc(self, index: int, crc: int) -> None:
         """Fill in the CRC-32 of a member."""

@@ -12,11 +12,12 @@ from typing import NamedTuple, Self
 
 from app.bodies.ahead import PARALLEL, in_order
 from app.bodies.crc32 import combine, crc32
-from app.bodies.zip_archive import Archive, entry_of
+from app.bodies.zip_archive import entry_of
 from app.bodies.zip_deflate import BLOCK, WHOLE, Packing, pack_block, packed_share, sample_offsets
 from app.bodies.zip_members import Members, Stop, advance_crc, scratch
-from app.bodies.zip_records import DEFLATED, descriptor, local_header
-from app.storage.checksums import Checksum, Checksums, Known
+from app.bodies.zip_names import archive_paths
+from app.bodies.zip_records import DEFLATED, Entry, Layout, descriptor, local_header
+from app.storage.checksums import Checksum, Checksums
 from app.storage.errors import FileChanged
 from app.storage.listing import Listing
 from app.storage.openfile import OpenFile
@@ -44,15 +45,17 @@ async def deflate(
             async for part in parts:
                 yield part
         index += first == index
-    archive = await in_thread(Archive, listing, stream.learned, checksums, packing.form)
     for first in range(0, len(listing), _RECORDS):
-        yield archive.layout.directory(first, min(first + _RECORDS, len(listing)))
-    yield archive.layout.end
+        yield stream.layout.directory(first, min(first + _RECORDS, len(listing)))
+    yield stream.layout.end
 
 
 class _Run(NamedTuple):
+    """Members that follow each other: all their bytes, and what was learned of them."""
+
     data: bytes
-    found: list[tuple[int, Checksum]]
+    entries: list[Entry]
+    checksums: list[Checksum]
 
 
 class _Block(NamedTuple):
@@ -87,7 +90,8 @@ class _Stream:
         self.members = Members(directory, listing)
         self.packing = packing
         self.checksums = checksums
-        self.learned = Known(len(listing))
+        self.names = archive_paths(listing.paths)
+        self.layout = Layout()
         self.end = Stop()
 
     def next_large(self, index: int) -> int:
@@ -100,7 +104,7 @@ class _Stream:
         """Members that are packed whole, many in a job."""
         async with aclosing(in_order(self._runs(first, last), self.end, PARALLEL)) as made:
             async for run in made:
-                self._learn(run.found)
+                self._learn(run.entries, run.checksums)
                 yield run.data
 
     async def large(self, index: int) -> AsyncGenerator[bytes, None]:
@@ -122,13 +126,21 @@ class _Stream:
                     if begun.crc not in (None, crc):
                         raise FileChanged
                     checksum = Checksum(crc, lengths.tobytes() if begun.crc is None else b"")
-                    self._learn([(index, checksum)])
-                    yield held + descriptor(entry_of(self.listing, index, checksum), crc)
+                    entry = self._entry(index, checksum)
+                    self._learn([entry], [checksum])
+                    yield held + descriptor(entry, crc)
 
-    def _learn(self, found: list[tuple[int, Checksum]]) -> None:
-        for index, checksum in found:
-            self.learned.put(index, checksum)
-        settled = [(self.listing[index], checksum) for index, checksum in found if self.listing.is_settled(index)]
+    def _entry(self, index: int, checksum: Checksum | None = None) -> Entry:
+        return entry_of(self.names[index], self.listing[index], checksum)
+
+    def _learn(self, entries: list[Entry], checksums: list[Checksum]) -> None:
+        """Take in the next members; their checksums are kept, but of those that may still change unseen."""
+        listing, first = self.listing, len(self.layout)
+        settled = []
+        for index, (entry, checksum) in enumerate(zip(entries, checksums, strict=True), first):
+            self.layout.add(entry, checksum.crc)
+            if listing.is_settled(index) and not entry.name.endswith(b"/"):
+                settled.append((listing[index], checksum))
         self.checksums.remember(settled, self.packing.form)
 
     def _runs(self, first: int, last: int) -> Iterator["partial[_Run]"]:
@@ -142,23 +154,26 @@ class _Stream:
 
     def _run(self, first: int, last: int) -> _Run:
         parts: list[bytes] = []
-        found: list[tuple[int, Checksum]] = []
+        entries: list[Entry] = []
+        checksums: list[Checksum] = []
         for index in range(first, last):
-            if self.listing.paths[index].endswith("/"):
-                parts.append(local_header(entry_of(self.listing, index), 0))
-                continue
-            data = scratch(self.listing.size(index))
-            crc = self.members.read_first(index, data)
-            packed = self._pack_whole(index, data)
-            lengths = array("I", map(len, packed)).tobytes()
-            checksum = Checksum(crc, lengths)
-            parts += [local_header(entry_of(self.listing, index, checksum), crc), *(packed or (bytes(data),))]
-            found.append((index, checksum))
-        return _Run(b"".join(parts), found)
+            if self.names[index].endswith("/"):
+                checksum, packed = Checksum(0), []
+            else:
+                data = scratch(self.listing.size(index))
+                crc = self.members.read_first(index, data)
+                packed = self._pack_whole(index, data)
+                checksum = Checksum(crc, array("I", map(len, packed)).tobytes())
+                packed = packed or [bytes(data)]
+            entry = self._entry(index, checksum)
+            parts += [local_header(entry, checksum.crc), *packed]
+            entries.append(entry)
+            checksums.append(checksum)
+        return _Run(b"".join(parts), entries, checksums)
 
     def _pack_whole(self, index: int, data: memoryview) -> list[bytes]:
         """The blocks of a member, or none if it is to be stored."""
-        name = self.listing.archive_paths[index].encode()
+        name = self.names[index].encode()
         if not self.packing.considers(name, len(data)):
             return []
         if len(data) > _PROBED:
@@ -170,7 +185,7 @@ class _Stream:
         return blocks if sum(map(len, blocks)) <= self.packing.share * len(data) else []
 
     def _begin(self, index: int) -> _Begun:
-        entry = entry_of(self.listing, index)
+        entry = self._entry(index)
         file = self.members.open(index)
         try:
             if not self.members.is_listed(index, file.stat):

@@ -127,7 +127,8 @@ async def _etag(archive: Archive, directory: Directory, headers: Headers, receiv
     before the CRCs were known.
     """
     held = b",".join(value for name, value in headers if name in _TAG_FIELDS)
-    content, state = await in_thread(archive.tags)
+    tags = archive.known_tags
+    content, state = await in_thread(archive.tags) if tags is None else tags
     if state is not None and state in held:
         return state
     if content is None:

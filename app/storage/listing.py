@@ -8,8 +8,8 @@ import os
 import stat
 import time
 from array import array
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Sequence
+from functools import cached_property
 from typing import NamedTuple
 
 from app.storage import beneath
@@ -19,9 +19,6 @@ from app.storage.tree import Directory
 
 DEPTH_LIMIT = 32
 """Directories below this are not descended: each level holds a descriptor open while it is read."""
-
-Rename = Callable[[Sequence[str]], list[str]]
-"""From the names in one directory to as many that may stand in an archive."""
 
 _UNSETTLED = 2_000_000_000
 """Nanoseconds for which a changed file may change again unseen: the coarsest clock of a file system."""
@@ -43,22 +40,24 @@ class Facts(NamedTuple):
     mode: int
 
 
+_WIDTH = len(Facts._fields)
+
+
 class Listing:
     """The files of a directory, in order, as columns: 65,600 take about 10 MiB.
 
-    `paths` are relative to it, `archive_paths` the same after `rename`, a directory's ending in "/".
+    `paths` are relative to it, a directory's ending in "/".
     Listings are equal when nothing has changed between them.
     """
 
-    __slots__ = ("_facts", "archive_paths", "directories_ns", "links", "paths", "scanned_ns")
-
     def __init__(self) -> None:
         self.paths: list[str] = []
-        self.archive_paths: list[str] = []
-        self.links: set[int] = set()
-        """Indexes of the files that are reached by a link."""
-        self.directories_ns = 0
-        """The latest mtime of the directories, in nanoseconds since the epoch."""
+        self.links: set[str] = set()
+        """The paths that are links."""
+        self.directories: list[tuple[str, Facts]] = []
+        """Every directory that was read, by its path, "." being the first."""
+        self.is_whole = True
+        """Whether all that was passed over can only become an entry with a trace in its directory's times."""
         self.scanned_ns = time.time_ns()
         self._facts = array("q")
 
@@ -66,13 +65,13 @@ class Listing:
         return len(self.paths)
 
     def __getitem__(self, index: int) -> Facts:
-        return Facts(*self._facts[6 * index : 6 * index + 6])
+        return Facts(*self._facts[_WIDTH * index : _WIDTH * (index + 1)])
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Listing):
             return NotImplemented
         return (
-            self.directories_ns == other.directories_ns
+            self.directories == other.directories
             and self._facts == other._facts
             and self.paths == other.paths
             and self.links == other.links
@@ -80,44 +79,44 @@ class Listing:
 
     __hash__ = None  # type: ignore[assignment]
 
-    def add(self, path: str, archive_path: str, facts: Iterable[int]) -> None:
-        """Append an entry; `facts` are the values of `Facts`, in order."""
-        self.paths.append(path)
-        self.archive_paths.append(archive_path)
+    def add(self, paths: Sequence[str], facts: Iterable[int]) -> None:
+        """Append entries; `facts` are the values of `Facts` of all of them, one after another."""
+        self.paths.extend(paths)
         self._facts.extend(facts)
 
     def column(self, field: str) -> "array[int]":
         """One field of `Facts` of every entry."""
-        return self._facts[Facts._fields.index(field) :: 6]
+        return self._facts[Facts._fields.index(field) :: _WIDTH]
 
-    @property
+    @cached_property
     def files(self) -> int:
         """How many of the entries are files, not empty directories."""
         return sum(not path.endswith("/") for path in self.paths)
 
-    @property
+    @cached_property
     def newest(self) -> int:
         """The latest mtime of files and directories, in seconds since the epoch."""
-        return max(max(self._facts[3::6], default=0), self.directories_ns) // 1_000_000_000
+        directories = max((facts.mtime_ns for _, facts in self.directories), default=0)
+        return max(max(self._facts[3::_WIDTH], default=0), directories) // 1_000_000_000
 
     def size(self, index: int) -> int:
         """Length of a file in bytes when it was listed."""
-        return self._facts[6 * index + 2]
+        return self._facts[_WIDTH * index + 2]
 
     def matches(self, index: int, status: os.stat_result) -> bool:
         """Whether a file is the one that was listed, in the same state."""
-        dev, inode, size, mtime_ns, ctime_ns, _ = self._facts[6 * index : 6 * index + 6]
+        facts, at = self._facts, _WIDTH * index
         return (
-            status.st_ctime_ns == ctime_ns
-            and status.st_mtime_ns == mtime_ns
-            and status.st_size == size
-            and status.st_ino % _WORD == inode % _WORD
-            and status.st_dev == dev
+            facts[at + 4] == status.st_ctime_ns
+            and facts[at + 3] == status.st_mtime_ns
+            and facts[at + 2] == status.st_size
+            and not (facts[at + 1] - status.st_ino) % _WORD
+            and facts[at] == status.st_dev
         )
 
     def grew(self, index: int, status: os.stat_result) -> bool:
         """Whether a file is the one that was listed, and longer now: a log, or else rewritten."""
-        dev, inode, size = self._facts[6 * index : 6 * index + 3]
+        dev, inode, size = self._facts[_WIDTH * index : _WIDTH * index + 3]
         return status.st_size > size and status.st_ino % _WORD == inode % _WORD and status.st_dev == dev
 
     def is_settled(self, index: int) -> bool:
@@ -125,15 +124,40 @@ class Listing:
 
         A file system's clock ticks coarsely: two writes within a tick leave the same times.
         """
-        return self._facts[6 * index + 4] < self.scanned_ns - _UNSETTLED
+        return self._facts[_WIDTH * index + 4] < self.scanned_ns - _UNSETTLED
 
     def fingerprint(self) -> bytes:
         """Differs between listings that differ in anything but the device number, which a restart may change."""
-        columns = [self._facts[column::6].tobytes() for column in range(1, 6)]
+        columns = [self._facts[column::_WIDTH].tobytes() for column in range(1, 6)]
         return b"".join([*columns, os.fsencode("\0".join(self.paths)), repr(sorted(self.links)).encode()])
 
     def all_settled(self) -> bool:
-        return max(self._facts[4::6], default=0) < self.scanned_ns - _UNSETTLED
+        """Whether that holds for every file."""
+        return max(self._facts[4::_WIDTH], default=0) < self.scanned_ns - _UNSETTLED
+
+    def is_current(self, directory: Directory) -> bool:
+        """Whether a new scan of the directory would find the same, at half its cost; blocks.
+
+        False also where only a scan can tell: names come and go within a tick of the clock, too.
+        """
+        latest = max((facts.ctime_ns for _, facts in self.directories), default=self.scanned_ns)
+        if not self.is_whole or latest >= self.scanned_ns - _UNSETTLED:
+            return False
+        try:
+            for path, facts in self.directories:
+                if facts_of(os.stat(path, dir_fd=directory.fd, follow_symlinks=False)) != facts:
+                    return False
+            for index, path in enumerate(self.paths):
+                if path in self.links:
+                    with open_beneath(directory, path) as file:
+                        status = file.stat
+                else:
+                    status = os.stat(path, dir_fd=directory.fd, follow_symlinks=False)
+                if not self.matches(index, status) or status.st_mode != self._facts[_WIDTH * index + 5]:
+                    return False
+        except (OSError, StorageError):
+            return False
+        return True
 
 
 def facts_of(status: os.stat_result) -> tuple[int, int, int, int, int, int]:
@@ -149,69 +173,75 @@ def facts_of(status: os.stat_result) -> tuple[int, int, int, int, int, int]:
     )
 
 
-def scan(directory: Directory, rename: Rename, *, recursive: bool = False) -> Listing:
+def scan(directory: Directory, *, recursive: bool = False) -> Listing:
     """The regular files that can be read, dot files too, sorted by name; blocks.
 
     Links count as the file they lead to when that is a regular file beneath the directory, else not at all.
     With `recursive`, directories are descended down to `DEPTH_LIMIT`, links to them are not, and empty ones
-    are listed. `rename` gives the names of one directory's files and directories for the archive.
+    are listed.
     Raises `NotFound` when the directory itself has gone, `Exhausted` when descriptors run out.
     """
-    scan = _Scan(directory, rename)
-    scan.descend(".", directory.fd, "", "", DEPTH_LIMIT if recursive else 0)
+    scan = _Scan(directory)
+    scan.descend(".", directory.fd, "", DEPTH_LIMIT if recursive else 0)
     return scan.listing
 
 
 class _Scan:
-    __slots__ = ("directory", "listing", "rename")
+    __slots__ = ("directory", "listing")
 
-    def __init__(self, directory: Directory, rename: Rename) -> None:
+    def __init__(self, directory: Directory) -> None:
         self.listing = Listing()
         self.directory = directory
-        self.rename = rename
 
-    def descend(self, name: str, parent: int, path: str, archive_path: str, depth: int) -> None:
-        """Add what is in the directory `name` of `parent`; both paths are its own and end in "/" or are empty."""
+    def descend(self, name: str, parent: int, path: str, depth: int) -> None:
+        """Add what is in the directory `name` of `parent`; `path` is its own and ends in "/" or is empty."""
         fd = _open_directory(name, parent)
         try:
             own = os.fstat(fd)
-            self.listing.directories_ns = max(self.listing.directories_ns, own.st_mtime_ns)
+            self.listing.directories.append((path or ".", Facts(*facts_of(own))))
             found = self._look(fd, path, files_only=not depth)
-            names = self.rename(found.names)
-            for index, (name, renamed) in enumerate(zip(found.names, names, strict=True)):
-                if index in found.directories:
-                    with suppress(NotFound):  # removed meanwhile, or not ours to read
-                        self.descend(name, fd, f"{path}{name}/", f"{archive_path}{renamed}/", depth - 1)
-                    continue
-                if index in found.links:
-                    self.listing.links.add(len(self.listing))
-                self.listing.add(path + name, archive_path + renamed, found.facts[6 * index : 6 * index + 6])
-            if path and not names:
-                self.listing.add(path, archive_path, facts_of(own))
+            first = 0
+            for index in found.directories:
+                self._add_files(found, first, index)
+                below = found.paths[index]
+                try:
+                    self.descend(below[len(path) :], fd, f"{below}/", depth - 1)
+                except NotFound:  # removed meanwhile, or not ours to read
+                    self.listing.is_whole = False
+                first = index + 1
+            self._add_files(found, first, len(found.paths))
+            if path and not found.paths:
+                self.listing.add([path], facts_of(own))
         finally:
             os.close(fd)
+
+    def _add_files(self, found: "_Found", first: int, last: int) -> None:
+        self.listing.add(found.paths[first:last], found.facts[_WIDTH * first : _WIDTH * last])
 
     def _look(self, fd: int, path: str, *, files_only: bool) -> "_Found":
         """What is to be listed of one directory. Columns and no objects here too, for 65,600 files."""
         with os.scandir(fd) as entries:
             links = {entry.name: entry.is_symlink() for entry in entries}
-        found = _Found([], array("q"), set(), set())
+        found = _Found([], array("q"), [])
         for name in sorted(links):
             try:
                 if links[name]:
                     status = self._follow(path + name)
-                    found.links.add(len(found.names))
+                    self.listing.links.add(path + name)
                 else:
                     status = os.stat(name, dir_fd=fd, follow_symlinks=False)
             except (NotFound, OutsideRoot, FileNotFoundError):
+                self.listing.is_whole = False  # where a link leads may change elsewhere
                 continue
-            if not stat.S_ISREG(status.st_mode):
-                if files_only or not stat.S_ISDIR(status.st_mode):
+            mode = status.st_mode
+            if not stat.S_ISREG(mode):
+                if files_only or not stat.S_ISDIR(mode):
                     continue
-                found.directories.add(len(found.names))
-            elif status.st_mode & _EVERYONE != _EVERYONE and not _may_read(name, fd):
+                found.directories.append(len(found.paths))
+            elif mode & _EVERYONE != _EVERYONE and not _may_read(name, fd):
+                self.listing.is_whole = False
                 continue
-            found.names.append(name)
+            found.paths.append(path + name)
             found.facts.extend(facts_of(status))
         return found
 
@@ -221,10 +251,10 @@ class _Scan:
 
 
 class _Found(NamedTuple):
-    names: list[str]
+    paths: list[str]
     facts: "array[int]"
-    directories: set[int]
-    links: set[int]
+    directories: list[int]
+    """Indexes of those that are to be descended."""
 
 
 def _open_directory(name: str, parent: int) -> int:

@@ -50,6 +50,13 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture(params=["cached", "from-the-disk"])
+def _opening(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Members are opened on the event loop, or as on kernels that cannot tell whether that waits."""
+    if request.param == "from-the-disk":
+        monkeypatch.setattr(beneath, "HAS_CACHED", False)
+
+
 def known(archive: Archive, path: Path) -> Archive:
     """The archive with all CRCs computed."""
     with directory(path) as opened:
@@ -94,6 +101,12 @@ def test_any_range_is_the_slice_of_the_whole(
     assert archive.size == len(content)
     start, stop = sorted((int(one * archive.size), int(other * archive.size)))
     assert cut(archive, bundle, start, stop) == content[start:stop]
+    assert at_hand(archive, bundle, start, stop) in (None, content[start:stop])
+
+
+def at_hand(archive: Archive, path: Path, start: int, stop: int) -> bytes | None:
+    with directory(path) as opened:
+        return ZipBody(archive, opened).at_hand(start, stop)
 
 
 def test_ranges_at_every_seam(ranged: tuple[Archive, bytes], bundle: Path) -> None:
@@ -107,6 +120,34 @@ def test_ranges_at_every_seam(ranged: tuple[Archive, bytes], bundle: Path) -> No
             start, stop = max(start, 0), min(stop, archive.size)
             if start < stop:
                 assert cut(archive, bundle, start, stop) == content[start:stop], (start, stop)
+
+
+@pytest.mark.skipif(not beneath.HAS_CACHED, reason="the kernel cannot tell what it has in memory")
+def test_what_lies_in_one_member_or_in_a_few_small_ones_is_at_hand(bundle: Path) -> None:
+    archive = known(archive_of(bundle), bundle)
+    content = cut(archive, bundle)
+    layout, paths = archive.layout, archive.listing.paths
+    large, text, small = (paths.index(name) for name in ("large.bin", "text.txt", "small.txt"))
+    for start, stop in (
+        (layout.starts[large], layout.starts[large] + 500),
+        (layout.data_start(large) + 7, layout.starts[large + 1]),
+        (layout.data_start(text) + 9, layout.data_start(text) + 90),
+        (layout.starts[small], layout.starts[small + 1]),
+    ):
+        assert at_hand(archive, bundle, start, stop) == content[start:stop]
+    assert at_hand(archive, bundle, layout.starts[large] - 1, layout.starts[large] + 1) is None
+    assert at_hand(archive, bundle, layout.directory_start, layout.size) is None
+
+
+@pytest.mark.usefixtures("_opening")
+def test_the_bytes_are_the_same_before_any_crc_is_known_and_after(bundle: Path) -> None:
+    archive = archive_of(bundle)
+    first = cut(archive, bundle)
+    assert cut(archive, bundle) == first
+    assert cut(known(archive_of(bundle), bundle), bundle) == first
+    for index, path in enumerate(archive.listing.paths):
+        crc = int.from_bytes(first[archive.layout.starts[index] + 14 :][:4], "little")
+        assert crc == zlib.crc32((bundle / path).read_bytes()), path
 
 
 def test_a_range_computes_only_the_crcs_it_shows(bundle: Path) -> None:
@@ -263,6 +304,22 @@ def test_crcs_are_kept_unless_the_file_may_change_unseen(bundle: Path, settled: 
     assert as_dict(found, len(want)) == (want if settled else {})
 
 
+def test_many_crcs_are_kept_before_the_download_ends(tmp_path: Path) -> None:
+    for number in range(3):
+        with (tmp_path / f"{number}").open("wb") as file:
+            file.truncate(20 << 20)
+    with Checksums() as checksums:
+        listing = listing_of(tmp_path)
+        archive = Archive(listing, Known(len(listing)), checksums)
+        counts = []
+        for index in range(3):
+            archive.learn(index, 5)
+            counts.append(len(asyncio.run(checksums.find(listing))))
+        archive.keep()
+        counts.append(len(asyncio.run(checksums.find(listing))))
+    assert counts == [0, 2, 2, 3]
+
+
 # Change: each kind, before a member starts and before its last piece
 
 
@@ -317,13 +374,6 @@ FAULTS: dict[str, Callable[[Path], object]] = {
 }
 
 
-@pytest.fixture(params=["cached", "from-the-disk"])
-def _opening(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Members are opened on the event loop, or as on kernels that cannot tell whether that waits."""
-    if request.param == "from-the-disk":
-        monkeypatch.setattr(beneath, "HAS_CACHED", False)
-
-
 @pytest.mark.usefixtures("_opening")
 @pytest.mark.parametrize("crcs", ["known", "unknown"])
 @pytest.mark.parametrize("member", ["a-small", "b-large"])
@@ -333,6 +383,10 @@ def test_a_member_that_changed_since_the_plan_cuts_the_transfer(pair: Path, faul
     if crcs == "known":
         known(archive, pair)
     FAULTS[fault](pair / member)
+    for index in range(2):
+        start = archive.layout.data_start(index)
+        if archive.listing.paths[index] == member:
+            assert at_hand(archive, pair, start, start + 10) is None
     with pytest.raises(FileChanged):
         cut(archive, pair)
 

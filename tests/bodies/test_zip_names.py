@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.bodies.zip_names import safe_name, unique_names
+from app.bodies.zip_names import archive_paths, safe_name, unique_names
 
 
 @dataclass(frozen=True)
@@ -88,6 +88,33 @@ def test_any_names_become_as_many_safe_ones(names: list[str]) -> None:
         assert not set(name) & set("/\\:\0")
         assert name.strip(" ."), "would be the directory itself or its parent"
     assert unique_names(names) == made
+
+
+@dataclass(frozen=True)
+class Tree:
+    id: str
+    paths: list[str]
+    want: list[str]
+
+
+TREES = [
+    Tree("nothing", [], []),
+    Tree("flat", ["A", "a"], ["A", "a (2)"]),
+    Tree("each-directory-by-itself", ["d/x", "e/x", "x"], ["d/x", "e/x", "x"]),
+    Tree(
+        "directories-collide-too",
+        ["Dir/x", "X", "dir/X", "dir/x", "x"],
+        ["Dir/x", "X", "dir (2)/X", "dir (2)/x (2)", "x (2)"],
+    ),
+    Tree("a-directory-and-a-file", ["A", "a/b"], ["A", "a (2)/b"]),
+    Tree("an-empty-directory", ["A/", "a/b/", "a/c"], ["A/", "a (2)/b/", "a (2)/c"]),
+    Tree("deep-and-not-utf-8", ["d\udcff/e:/f\udcfe"], ["d%FF/e_/f%FE"]),
+]
+
+
+@pytest.mark.parametrize("case", TREES, ids=lambda c: c.id)
+def test_paths_are_told_apart_directory_by_directory(case: Tree) -> None:
+    assert archive_paths(case.paths) == case.want
 
 
 def test_many_collisions_take_no_quadratic_time() -> None:

@@ -25,7 +25,7 @@ KNOWN = Checksum(0xFFFFFFFF)
 def listing(*files: Facts) -> Listing:
     made = Listing()
     for number, facts in enumerate(files):
-        made.add(str(number), str(number), facts)
+        made.add([str(number)], facts)
     return made
 
 

@@ -3,10 +3,10 @@
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from app.bodies.zip_names import unique_names
 from app.storage import beneath
 from app.storage.errors import Exhausted, NotFound
 from app.storage.listing import DEPTH_LIMIT, Listing, facts_of, scan
@@ -47,7 +47,7 @@ def root(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
 def test_files_of_the_directory_and_links_that_stay_inside(root: Path) -> None:
     listing = listing_of(root)
     assert listing.paths == [".hidden", "a.txt", "b.txt", "inside", "inside-below"]
-    assert listing.links == {3, 4}
+    assert listing.links == {"inside", "inside-below"}
     assert listing.size(3) == 2
     assert listing[3] == listing[1], "a link has the facts of its file"
 
@@ -66,33 +66,12 @@ def test_recursive_descends_directories_and_lists_empty_ones(root: Path) -> None
     ]
 
 
-def test_names_are_told_apart_directory_by_directory(tmp_path: Path) -> None:
-    (tmp_path / "Dir").mkdir()
-    (tmp_path / "dir").mkdir()
-    for path in ("Dir/x", "dir/X", "dir/x", "X", "x"):
-        (tmp_path / path).touch()
-    listing = listing_of(tmp_path, recursive=True)
-    assert dict(zip(listing.paths, listing.archive_paths, strict=True)) == {
-        "Dir/x": "Dir/x",
-        "dir/X": "dir (2)/X",
-        "dir/x": "dir (2)/x (2)",
-        "X": "X",
-        "x": "x (2)",
-    }
-
-
-def test_a_directory_does_not_take_a_files_name_when_it_is_not_listed(tmp_path: Path) -> None:
-    (tmp_path / "A").mkdir()
-    (tmp_path / "a").touch()
-    assert listing_of(tmp_path).archive_paths == ["a"]
-
-
 def test_names_that_are_not_utf_8_are_found_and_opened(tmp_path: Path) -> None:
     os.mkdir(os.fsencode(tmp_path) + b"/d\xff")
     Path(os.fsdecode(os.fsencode(tmp_path) + b"/d\xff/f\xfe")).write_text("content")
     os.symlink("d\udcff/f\udcfe", os.fsencode(tmp_path) + b"/l\xfd")
     listing = listing_of(tmp_path, recursive=True)
-    assert listing.archive_paths == ["d%FF/f%FE", "l%FD"]
+    assert listing.paths == ["d\udcff/f\udcfe", "l\udcfd"]
     assert [listing.size(index) for index in range(2)] == [7, 7]
 
 
@@ -127,7 +106,7 @@ def test_a_directory_that_is_gone_and_one_that_cannot_be_opened(
     gone.mkdir()
     with directory(gone) as opened:
         gone.rmdir()
-        assert len(scan(opened, unique_names)) == 0
+        assert len(scan(opened)) == 0
 
         def full(*_: object, **__: object) -> int:
             raise OSError(24, "too many open files")
@@ -135,21 +114,27 @@ def test_a_directory_that_is_gone_and_one_that_cannot_be_opened(
         with monkeypatch.context() as patched:
             patched.setattr(os, "open", full)
             with pytest.raises(Exhausted):
-                scan(opened, unique_names)
+                scan(opened)
     with pytest.raises(NotFound):
-        scan(Directory(-1), unique_names)
+        scan(Directory(-1))
 
 
-def test_a_directory_that_vanishes_while_its_parent_is_read_is_left_out(tmp_path: Path) -> None:
+def test_a_directory_that_vanishes_while_its_parent_is_read_is_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "going").mkdir()
     (tmp_path / "stays").touch()
+    look = os.stat
 
-    def rename(names: object) -> list[str]:
-        (tmp_path / "going").rmdir()
-        return unique_names(list(names))  # type: ignore[call-overload]
+    def look_and_remove(name: str, **how: Any) -> os.stat_result:
+        found = look(name, **how)
+        if name == "going":
+            (tmp_path / "going").rmdir()
+        return found
 
     with directory(tmp_path) as opened:
-        assert scan(opened, rename, recursive=True).paths == ["stays"]
+        monkeypatch.setattr(os, "stat", look_and_remove)
+        assert scan(opened, recursive=True).paths == ["stays"]
 
 
 def edit(path: Path) -> None:
@@ -179,6 +164,71 @@ def test_listings_are_equal_only_while_nothing_changes(tmp_path: Path, change: s
     after = listing_of(tmp_path)
     assert after != before
     assert after.fingerprint() != before.fingerprint()
+    with directory(tmp_path) as opened:
+        assert after.is_current(opened)
+        assert not before.is_current(opened)
+
+
+def point_elsewhere(root: Path) -> None:
+    (root / "inside").unlink()
+    (root / "inside").symlink_to("b.txt")
+
+
+CHANGES_BELOW: dict[str, Callable[[Path], object]] = {
+    "a-file-added": lambda root: (root / "below" / "new").touch(),
+    "a-file-removed": lambda root: (root / "below" / "c.txt").unlink(),
+    "a-file-edited": lambda root: edit(root / "below" / "deep" / "d.txt"),
+    "an-empty-directory-filled": lambda root: (root / "below" / "empty" / "new").touch(),
+    "an-empty-directory-gone": lambda root: (root / "below" / "empty").rmdir(),
+    "a-directory-renamed": lambda root: (root / "below").rename(root / "elsewhere"),
+    "a-link-pointed-elsewhere": point_elsewhere,
+    "what-a-link-leads-to-edited": lambda root: edit(root / "a.txt"),
+    "other-permissions": lambda root: (root / "a.txt").chmod(0o640),
+    "another-group-of-permissions-below": lambda root: (root / "below" / "deep").chmod(0o750),
+}
+
+
+@pytest.fixture
+def certain(root: Path) -> Path:
+    """The directory without what only a new scan can judge."""
+    for name in ("outside", "absolute", "nowhere", "loop", "to-a-directory", "to-a-fifo", "below/far-outside"):
+        (root / name).unlink()
+    return root
+
+
+@pytest.mark.parametrize("change", CHANGES_BELOW)
+def test_a_listing_is_current_until_something_changes_anywhere(certain: Path, change: str) -> None:
+    listing = listing_of(certain, recursive=True)
+    with directory(certain) as opened:
+        assert listing.is_current(opened)
+        CHANGES_BELOW[change](certain)
+        assert not listing.is_current(opened)
+
+
+def test_only_a_scan_can_tell_where_a_link_leads_now(root: Path) -> None:
+    listing = listing_of(root)
+    with directory(root) as opened:
+        assert not listing.is_current(opened)
+    (root / "nothing").touch()
+    assert "nowhere" in listing_of(root).paths
+
+
+def test_only_a_scan_can_tell_whether_a_file_may_be_read_now(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "closed").touch(0o600)
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "access", lambda *_, **__: False)
+        listing = listing_of(tmp_path)
+    with directory(tmp_path) as opened:
+        assert not listing.is_current(opened)
+    assert listing_of(tmp_path).paths == ["closed"]
+
+
+def test_a_directory_that_changed_a_moment_before_may_change_again_unseen(tmp_path: Path) -> None:
+    (tmp_path / "a").touch()
+    listing = listing_of(tmp_path)
+    listing.scanned_ns = listing.directories[0][1].ctime_ns
+    with directory(tmp_path) as opened:
+        assert not listing.is_current(opened)
 
 
 def test_a_device_number_may_change_with_a_restart(tmp_path: Path) -> None:
@@ -186,7 +236,7 @@ def test_a_device_number_may_change_with_a_restart(tmp_path: Path) -> None:
     facts = listing_of(tmp_path)[0]
     listings = [Listing(), Listing()]
     for listing, dev in zip(listings, (1, 2), strict=True):
-        listing.add("a", "a", facts._replace(dev=dev))
+        listing.add(["a"], facts._replace(dev=dev))
     assert listings[0] != listings[1]
     assert listings[0].fingerprint() == listings[1].fingerprint()
 
@@ -197,7 +247,7 @@ def test_inodes_of_64_bits_fit() -> None:
         return os.stat_result(values, {"st_mtime_ns": 1, "st_ctime_ns": 2})
 
     listing = Listing()
-    listing.add("a", "a", facts_of(status(3)))
+    listing.add(["a"], facts_of(status(3)))
     assert listing[0].inode == -5
     assert listing.matches(0, status(3))
     assert listing.grew(0, status(4))

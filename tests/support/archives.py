@@ -9,7 +9,6 @@ from pathlib import Path
 from app.bodies.base import Piece
 from app.bodies.zip_archive import Archive, ZipBody
 from app.bodies.zip_deflate import Packing
-from app.bodies.zip_names import unique_names
 from app.bodies.zip_stream import deflate
 from app.storage.checksums import Checksum, Checksums, Known
 from app.storage.listing import Listing, scan
@@ -30,7 +29,7 @@ def directory(path: Path) -> Generator[Directory]:
 
 def listing_of(path: Path, *, recursive: bool = False, settled: bool = True) -> Listing:
     with directory(path) as opened:
-        listing = scan(opened, unique_names, recursive=recursive)
+        listing = scan(opened, recursive=recursive)
     if settled:
         listing.scanned_ns += LONG_AGO
     return listing

@@ -1,7 +1,7 @@
 """Archives made for nobody: what the making costs by itself. `python -m bench.peers.null_zip MAKER FOLDER > OUT`.
 
-To /dev/null the blocks are counted and dropped, not written; into a file they are written, to be verified.
-The account goes to stderr: the mean of as many makings as take half a second, after a small one for the imports.
+To /dev/null the blocks are counted and dropped; into a file they are written, to be verified. The account goes to
+stderr: the mean of as many makings as take half a second, after a small one for the imports.
 """
 
 import asyncio
@@ -20,34 +20,74 @@ READ = 256 << 10
 ENOUGH = 0.5
 """Seconds of making that are measured: one small archive takes less than the clock and the caches vary."""
 
-Take = Callable[[bytes], None]
-Make = Callable[[Path, Take], None]
+
+class Sink:
+    """Where an archive goes: counted, and written if `fd` is a file that keeps it."""
+
+    def __init__(self, fd: int) -> None:
+        self.fd = fd
+        self.keeps = stat.S_ISREG(os.fstat(fd).st_mode)
+        self.length = 0
+        self._buffer = memoryview(bytearray(READ))
+
+    def take(self, block: bytes | memoryview) -> None:
+        self.length += len(block)
+        while self.keeps and block:
+            block = block[os.write(self.fd, block) :]
+
+    def copy(self, fd: int, offset: int, count: int) -> None:
+        """Read bytes of another file, as for a socket that must be given them."""
+        while count:
+            block = self._buffer[: min(READ, count)]
+            got = os.preadv(fd, (block,), offset)
+            self.take(block[:got])
+            offset, count = offset + got, count - got
+
+    def send(self, fd: int, offset: int, count: int) -> None:
+        """Have the kernel bring bytes of another file."""
+        self.length += count
+        while count:
+            sent = os.sendfile(self.fd, fd, offset, count)
+            offset, count = offset + sent, count - sent
 
 
-def zipstream(folder: Path, take: Take, *, level: int | None = None) -> None:
+Make = Callable[[Path, Sink], None]
+
+
+def zipstream(folder: Path, sink: Sink, *, level: int | None = None) -> None:
     from zipstream import ZIP_DEFLATED, ZIP_STORED, ZipStream  # type: ignore[import-untyped]
 
     stream: Any = ZipStream(compress_type=ZIP_STORED if level is None else ZIP_DEFLATED, compress_level=level)
     for path in sorted(folder.iterdir()):
         stream.add_path(path, arcname=path.name)
     for block in stream:
-        take(block)
+        sink.take(block)
 
 
 class Ours:
-    """Our archive of a folder; it knows the checksums that it has computed before."""
+    """Our archives, on an event loop that goes on, as a server's does; what was learned of checksums is kept.
 
-    def __init__(self, *, deflated: bool = False) -> None:
+    With `zero_copy` slices of files go the way that the server takes for them, else all of them are read.
+    """
+
+    def __init__(self, *, deflated: bool = False, zero_copy: bool = False) -> None:
+        self._deflated = deflated
+        self._zero_copy = zero_copy
+        self._runner = asyncio.Runner()
+        self.forget()
+
+    def forget(self) -> None:
+        """Start with an empty table of checksums."""
         from app.bodies.zip_cache import Archives
         from app.storage.checksums import Checksums
 
         self._archives = Archives(Checksums())
-        self._deflated = deflated
 
-    def __call__(self, folder: Path, take: Take) -> None:
-        asyncio.run(self._make(folder, take))
+    def __call__(self, folder: Path, sink: Sink) -> None:
+        self._runner.run(self._make(folder, sink))
 
-    async def _make(self, folder: Path, take: Take) -> None:
+    async def _make(self, folder: Path, sink: Sink) -> None:
+        from app.asgi.respond import COPY_LIMIT, MOST_WAITS
         from app.bodies.zip_archive import Archive, ZipBody
         from app.bodies.zip_deflate import DEFLATE
         from app.bodies.zip_stream import deflate
@@ -58,63 +98,59 @@ class Ours:
             found = await self._archives.find(directory, recursive=False, form=form)
             if not isinstance(found, Archive):
                 async for block in deflate(found, directory, DEFLATE, self._archives.checksums):
-                    take(block)
+                    sink.take(block)
                 return
+            least = max(COPY_LIMIT, found.size // MOST_WAITS)
             async for piece in ZipBody(found, directory).pieces(0, found.size):
                 if isinstance(piece, bytes):
-                    take(piece)
-                    continue
-                stop = piece.offset + piece.count
-                for offset in range(piece.offset, stop, READ):
-                    take(os.pread(piece.file.fd, min(READ, stop - offset), offset))
+                    sink.take(piece)
+                elif self._zero_copy and piece.count > least:
+                    sink.send(piece.file.fd, piece.offset, piece.count)
+                else:
+                    sink.copy(piece.file.fd, piece.offset, piece.count)
 
 
-def _ours_known(folder: Path) -> Make:
-    ours = Ours()
-    ours(folder, lambda block: None)
-    return ours
+class Forgetful(Ours):
+    """The same for a folder that was never asked for."""
+
+    def __call__(self, folder: Path, sink: Sink) -> None:
+        self.forget()
+        super().__call__(folder, sink)
 
 
-MAKERS: dict[str, Callable[[Path], Make]] = {
-    "zipstream": lambda folder: zipstream,
-    "zipstream-6": lambda folder: lambda folder, take: zipstream(folder, take, level=6),
-    "ours": _ours_known,
-    "ours-cold": lambda folder: Ours(),
-    "ours-deflate": lambda folder: Ours(deflated=True),
+MAKERS: dict[str, Callable[[], Make]] = {
+    "zipstream": lambda: zipstream,
+    "zipstream-6": lambda: lambda folder, sink: zipstream(folder, sink, level=6),
+    "ours": Ours,
+    "ours-zero-copy": lambda: Ours(zero_copy=True),
+    "ours-cold": Forgetful,
+    "ours-deflate": lambda: Forgetful(deflated=True),
 }
 
 
-def _warm_up(maker: Callable[[Path], Make]) -> None:
-    """Make one small archive, so that imports and first uses are over before the clock runs, whoever makes it."""
-    with tempfile.TemporaryDirectory() as folder:
-        Path(folder, "small.txt").write_bytes(b"small " * 1000)
-        maker(Path(folder))(Path(folder), lambda block: None)
-
-
 def main() -> int:
-    maker, folder = MAKERS[sys.argv[1]], Path(sys.argv[2])
-    out = sys.stdout.buffer
-    keep = stat.S_ISREG(os.fstat(out.fileno()).st_mode)
-    _warm_up(maker)
+    make, folder = MAKERS[sys.argv[1]](), Path(sys.argv[2])
+    _warm_up(make, folder)
+    sink = Sink(sys.stdout.fileno())
     wall = cpu = 0.0
-    times = length = 0
-
-    def take(block: bytes) -> None:
-        nonlocal length
-        length += len(block)
-        if keep:
-            out.write(block)
-
-    while not times or (wall < ENOUGH and not keep):
-        make = maker(folder)
+    times = 0
+    while not times or (wall < ENOUGH and not sink.keeps):
         wall_before, cpu_before = time.perf_counter(), time.process_time()
-        make(folder, take)
+        make(folder, sink)
         wall += time.perf_counter() - wall_before
         cpu += time.process_time() - cpu_before
         times += 1
-    out.flush()
-    print(json.dumps({"wall": wall / times, "cpu": cpu / times, "bytes": length // times}), file=sys.stderr)
+    print(json.dumps({"wall": wall / times, "cpu": cpu / times, "bytes": sink.length // times}), file=sys.stderr)
     return 0
+
+
+def _warm_up(make: Make, folder: Path) -> None:
+    """Imports and first uses, and the folder's checksums, for a maker that keeps them, before the clock runs."""
+    with tempfile.TemporaryDirectory() as small, open(os.devnull, "wb") as nothing:
+        Path(small, "small.txt").write_bytes(b"small " * 1000)
+        make(Path(small), Sink(nothing.fileno()))
+        if isinstance(make, Ours) and not isinstance(make, Forgetful):
+            make(folder, Sink(nothing.fileno()))
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ from app.http.message import ByteRange
 from app.storage import beneath
 from app.storage.checksums import Checksum, Checksums, Known
 from app.storage.errors import FileChanged
-from app.storage.listing import Facts, Listing
+from app.storage.listing import Listing
 from app.storage.openfile import OpenFile
 from app.storage.threads import in_thread
 from app.storage.tree import Directory
@@ -75,7 +75,7 @@ class Archive:
         self._state_tag: bytes | None = None
 
     def _add(self, index: int, name: str, checksum: Checksum | None) -> None:
-        entry = entry_of(name, self.listing[index], checksum)
+        entry = entry_of(name, self.listing, index, checksum)
         if name.endswith("/"):
             self._crcs[index] = 0
         elif checksum is not None:
@@ -116,12 +116,11 @@ class Archive:
             self.keep()
 
     def keep(self) -> None:
-        """Keep what was learned, but not of members that may still change unseen."""
+        """Keep what was learned."""
         if not self._fresh:
             return
         fresh, self._fresh, self._at_stake = self._fresh, [], 0
-        settled = [(self.listing[i], Checksum(self._crcs[i])) for i in fresh if self.listing.is_settled(i)]
-        self._checksums.remember(settled, self.form)
+        self._checksums.remember(self.listing, [(index, Checksum(self._crcs[index])) for index in fresh], self.form)
 
     def crc(self, members: Members, index: int, stop: Stop) -> int:
         """The CRC-32 of a member, computed and learned if need be; blocks. Requests for the same share the work.
@@ -215,9 +214,9 @@ class Archive:
         return self._content_tag, self._state_tag
 
 
-def entry_of(name: str, facts: Facts, checksum: Checksum | None = None) -> Entry:
+def entry_of(name: str, listing: Listing, index: int, checksum: Checksum | None = None) -> Entry:
     """The member that a listed file becomes: stored, unless its checksum says in which blocks it is packed."""
-    _, _, size, mtime_ns, _, mode = facts
+    _, _, size, mtime_ns, _, mode = listing.facts(index)
     encoded = name.encode()
     mtime = mtime_ns // 1_000_000_000
     if name.endswith("/"):

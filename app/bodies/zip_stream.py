@@ -50,12 +50,19 @@ async def deflate(
     yield stream.layout.end
 
 
+class _Made(NamedTuple):
+    """A member, and what was learned of it."""
+
+    entry: Entry
+    header: bytes
+    checksum: Checksum
+
+
 class _Run(NamedTuple):
-    """Members that follow each other: all their bytes, and what was learned of them."""
+    """All bytes of members that follow each other."""
 
     data: bytes
-    entries: list[Entry]
-    checksums: list[Checksum]
+    members: list[_Made]
 
 
 class _Block(NamedTuple):
@@ -104,7 +111,7 @@ class _Stream:
         """Members that are packed whole, many in a job."""
         async with aclosing(in_order(self._runs(first, last), self.end, PARALLEL)) as made:
             async for run in made:
-                self._learn(run.entries, run.checksums)
+                self._learn(run.members)
                 yield run.data
 
     async def large(self, index: int) -> AsyncGenerator[bytes, None]:
@@ -127,21 +134,20 @@ class _Stream:
                         raise FileChanged
                     checksum = Checksum(crc, lengths.tobytes() if begun.crc is None else b"")
                     entry = self._entry(index, checksum)
-                    self._learn([entry], [checksum])
+                    self._learn([_Made(entry, begun.header, checksum)])
                     yield held + descriptor(entry, crc)
 
     def _entry(self, index: int, checksum: Checksum | None = None) -> Entry:
-        return entry_of(self.names[index], self.listing[index], checksum)
+        return entry_of(self.names[index], self.listing, index, checksum)
 
-    def _learn(self, entries: list[Entry], checksums: list[Checksum]) -> None:
-        """Take in the next members; their checksums are kept, but of those that may still change unseen."""
-        listing, first = self.listing, len(self.layout)
-        settled = []
-        for index, (entry, checksum) in enumerate(zip(entries, checksums, strict=True), first):
-            self.layout.add(entry, checksum.crc)
-            if listing.is_settled(index) and not entry.name.endswith(b"/"):
-                settled.append((listing[index], checksum))
-        self.checksums.remember(settled, self.packing.form)
+    def _learn(self, members: list[_Made]) -> None:
+        """Take in the next members, and keep their checksums."""
+        found: list[tuple[int, Checksum]] = []
+        for entry, header, checksum in members:
+            if not entry.name.endswith(b"/"):
+                found.append((len(self.layout), checksum))
+            self.layout.add(entry, checksum.crc, header)
+        self.checksums.remember(self.listing, found, self.packing.form)
 
     def _runs(self, first: int, last: int) -> Iterator["partial[_Run]"]:
         while first < last:
@@ -154,8 +160,7 @@ class _Stream:
 
     def _run(self, first: int, last: int) -> _Run:
         parts: list[bytes] = []
-        entries: list[Entry] = []
-        checksums: list[Checksum] = []
+        members: list[_Made] = []
         for index in range(first, last):
             if self.names[index].endswith("/"):
                 checksum, packed = Checksum(0), []
@@ -166,10 +171,10 @@ class _Stream:
                 checksum = Checksum(crc, array("I", map(len, packed)).tobytes())
                 packed = packed or [bytes(data)]
             entry = self._entry(index, checksum)
-            parts += [local_header(entry, checksum.crc), *packed]
-            entries.append(entry)
-            checksums.append(checksum)
-        return _Run(b"".join(parts), entries, checksums)
+            header = local_header(entry, checksum.crc)
+            parts += [header, *packed]
+            members.append(_Made(entry, header, checksum))
+        return _Run(b"".join(parts), members)
 
     def _pack_whole(self, index: int, data: memoryview) -> list[bytes]:
         """The blocks of a member, or none if it is to be stored."""

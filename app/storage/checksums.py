@@ -12,13 +12,13 @@ import threading
 import zlib
 from array import array
 from asyncio import get_running_loop
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple, Self
 
-from app.storage.listing import Facts, Listing
+from app.storage.listing import Listing
 
 ROW_LIMIT = 1_000_000
 """Records kept; about 100 bytes of disk each."""
@@ -43,6 +43,8 @@ _INSERT = "INSERT OR REPLACE INTO checksum VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
 _PRUNE = "DELETE FROM checksum WHERE rowid <= (SELECT max(rowid) FROM checksum) - ?"
 """A record written anew gets a new, higher row id: the oldest go first."""
+
+Row = tuple[int, int, str, int, int, int, int, bytes, int]
 
 _logger = logging.getLogger(__name__)
 
@@ -94,7 +96,7 @@ class Checksums:
         self._patience = patience
         self._thread = ThreadPoolExecutor(1, "checksums")
         self._database: sqlite3.Connection | None = None
-        self._pending: list[tuple[Facts, str, Checksum]] = []
+        self._pending: list[Row] = []
         self._lock = threading.Lock()
         self._rebuilt = False
         self._until_prune = 0
@@ -103,12 +105,21 @@ class Checksums:
         """What is known of these files in this form; one query, however many they are."""
         return await get_running_loop().run_in_executor(self._thread, self._find, files, form)
 
-    def remember(self, records: Sequence[tuple[Facts, Checksum]], form: str = "") -> None:
-        """Keep these; returns at once, on whatever thread it is called."""
+    def remember(self, files: Listing, found: Iterable[tuple[int, Checksum]], form: str = "") -> None:
+        """Keep what was found of these files, by index, but of none that may still change unseen.
+
+        Returns at once, on whatever thread it is called.
+        """
+        rows = []
+        for index, (crc, blocks) in found:
+            if files.is_settled(index):
+                dev, inode, size, mtime_ns, ctime_ns, _ = files.facts(index)
+                seal = _seal(size, mtime_ns, ctime_ns, crc, blocks)
+                rows.append((dev, inode, form, size, mtime_ns, ctime_ns, crc, blocks, seal))
         with self._lock:
             idle = not self._pending
-            self._pending.extend((facts, form, checksum) for facts, checksum in records)
-        if idle and records:
+            self._pending += rows
+        if idle and rows:
             with suppress(RuntimeError):  # closed: nothing is kept any more
                 self._thread.submit(self._write)
 
@@ -135,8 +146,8 @@ class Checksums:
                 indexes = [index for index, other in enumerate(devices) if other == dev]
                 wanted = str([inodes[index] for index in indexes])  # JSON too
                 for place, size, mtime_ns, ctime_ns, crc, blocks, seal in database.execute(_FIND, (wanted, dev, form)):
-                    facts = files[indexes[place]]
-                    if (size, mtime_ns, ctime_ns) == facts[2:5] and seal == _seal(facts, crc, blocks):
+                    same = (size, mtime_ns, ctime_ns) == tuple(files.facts(indexes[place])[2:5])
+                    if same and seal == _seal(size, mtime_ns, ctime_ns, crc, blocks):
                         found.put(indexes[place], Checksum(crc, blocks))
 
         self._transact(select)
@@ -144,8 +155,7 @@ class Checksums:
 
     def _write(self) -> None:
         with self._lock:
-            pending, self._pending = self._pending, []
-        rows = [(*f[:2], form, *f[2:5], c.crc, c.blocks, _seal(f, c.crc, c.blocks)) for f, form, c in pending]
+            rows, self._pending = self._pending, []
         self._transact(lambda database: database.executemany(_INSERT, rows))
         self._until_prune -= len(rows)
         if self._until_prune <= 0:
@@ -231,7 +241,7 @@ def _locked(directory: Path) -> Iterator[None]:
         os.close(fd)
 
 
-def _seal(facts: Facts, crc: int, blocks: bytes) -> int:
+def _seal(size: int, mtime_ns: int, ctime_ns: int, crc: int, blocks: bytes) -> int:
     """Betrays a record that a failing disk has altered: a wrong CRC would make every archive unreadable."""
-    mixed = crc ^ facts.size ^ facts.mtime_ns ^ facts.ctime_ns
+    mixed = crc ^ size ^ mtime_ns ^ ctime_ns
     return (zlib.crc32(blocks, mixed & 0xFFFFFFFF) if blocks else mixed) & 0xFFFFFFFF

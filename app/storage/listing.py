@@ -65,7 +65,11 @@ class Listing:
         return len(self.paths)
 
     def __getitem__(self, index: int) -> Facts:
-        return Facts(*self._facts[_WIDTH * index : _WIDTH * (index + 1)])
+        return Facts(*self.facts(index))
+
+    def facts(self, index: int) -> "array[int]":
+        """The values of `Facts` of one entry, in order; cheaper."""
+        return self._facts[_WIDTH * index : _WIDTH * (index + 1)]
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Listing):

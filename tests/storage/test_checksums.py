@@ -6,6 +6,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +30,11 @@ def listing(*files: Facts) -> Listing:
     return made
 
 
+def remember(table: Checksums, records: list[tuple[Facts, Checksum]], form: str = "") -> None:
+    files, found = zip(*records, strict=True)
+    table.remember(listing(*files), enumerate(found), form)
+
+
 def find(table: Checksums, *files: Facts, form: str = "") -> dict[int, Checksum]:
     return as_dict(asyncio.run(table.find(listing(*files), form)), len(files))
 
@@ -41,9 +47,15 @@ def table(tmp_path: Path) -> Generator[Checksums]:
 
 def test_what_is_remembered_is_found_after_a_restart(tmp_path: Path) -> None:
     with Checksums(tmp_path) as table:
-        table.remember([(FILE, KNOWN)])
+        remember(table, [(FILE, KNOWN)])
     with Checksums(tmp_path) as table:
         assert find(table, FILE) == {0: KNOWN}
+
+
+def test_a_file_that_may_still_change_unseen_is_not_remembered(table: Checksums) -> None:
+    fresh = FILE._replace(ctime_ns=time.time_ns())
+    remember(table, [(fresh, KNOWN), (FILE._replace(inode=2), KNOWN)])
+    assert find(table, fresh, FILE._replace(inode=2)) == {1: KNOWN}
 
 
 @dataclass(frozen=True)
@@ -63,23 +75,23 @@ OTHERS = [
 
 @pytest.mark.parametrize("case", OTHERS, ids=lambda c: c.id)
 def test_another_state_or_file_is_not_known(table: Checksums, case: Case) -> None:
-    table.remember([(FILE, KNOWN)])
+    remember(table, [(FILE, KNOWN)])
     assert find(table, case.facts, FILE) == {1: KNOWN}
-    table.remember([(case.facts, Checksum(1))])
+    remember(table, [(case.facts, Checksum(1))])
     assert find(table, case.facts)[0] == Checksum(1)
 
 
 def test_each_form_has_its_own_record(table: Checksums) -> None:
     packed = Checksum(5, b"\1\0\0\0\2\0\0\0")
-    table.remember([(FILE, KNOWN)])
-    table.remember([(FILE, packed)], "a")
+    remember(table, [(FILE, KNOWN)])
+    remember(table, [(FILE, packed)], "a")
     assert find(table, FILE) == {0: KNOWN}
     assert find(table, FILE, form="a") == {0: packed}
     assert find(table, FILE, form="b") == {}
 
 
 def test_a_file_that_is_listed_twice_is_found_twice(table: Checksums) -> None:
-    table.remember([(FILE, KNOWN)])
+    remember(table, [(FILE, KNOWN)])
     assert find(table, FILE, FILE) == {0: KNOWN, 1: KNOWN}
 
 
@@ -87,7 +99,7 @@ def test_the_oldest_records_go_when_there_are_too_many(tmp_path: Path) -> None:
     files = [FILE._replace(inode=number) for number in range(100)]
     with Checksums(tmp_path, row_limit=32) as table:
         for first in range(0, 100, 2):
-            table.remember([(facts, KNOWN) for facts in files[first : first + 2]])
+            remember(table, [(facts, KNOWN) for facts in files[first : first + 2]])
             assert len(find(table, *files)) <= 32 + 2
         kept = find(table, *files)
         assert set(kept) >= set(range(100 - 32, 100)), "the newest are all there"
@@ -95,7 +107,7 @@ def test_the_oldest_records_go_when_there_are_too_many(tmp_path: Path) -> None:
 
 def test_65600_files_are_one_question(table: Checksums) -> None:
     files = [FILE._replace(inode=number, size=number) for number in range(65_600)]
-    table.remember([(facts, Checksum(facts.size)) for facts in files])
+    remember(table, [(facts, Checksum(facts.size)) for facts in files])
     found = find(table, *files)
     assert len(found) == 65_600
     assert found[65_599] == Checksum(65_599)
@@ -112,7 +124,7 @@ def test_every_call_to_the_disk_is_made_by_a_thread_of_its_own(
         return connect(*args, **kwargs)  # type: ignore[call-overload, no-any-return]
 
     monkeypatch.setattr(sqlite3, "connect", noted)
-    table.remember([(FILE, KNOWN)])
+    remember(table, [(FILE, KNOWN)])
     assert find(table, FILE) == {0: KNOWN}
     assert len(callers) == 1
     assert threading.main_thread() not in callers
@@ -152,11 +164,11 @@ def change(path: Path, statement: str) -> None:
 def test_a_damaged_table_starts_anew(tmp_path: Path, damage: str) -> None:
     files = [FILE._replace(inode=number) for number in range(2000)]
     with Checksums(tmp_path) as table:
-        table.remember([(facts, KNOWN) for facts in files])
+        remember(table, [(facts, KNOWN) for facts in files])
     DAMAGE[damage](path_of(tmp_path))
     with Checksums(tmp_path) as table:
         assert set(find(table, *files).values()) <= {KNOWN}
-        table.remember([(FILE, KNOWN)])
+        remember(table, [(FILE, KNOWN)])
         assert find(table, FILE) == {0: KNOWN}
     if damage != "another-schema":  # a table of another version is left to it
         with Checksums(tmp_path) as table:
@@ -165,7 +177,7 @@ def test_a_damaged_table_starts_anew(tmp_path: Path, damage: str) -> None:
 
 def test_a_record_that_the_disk_has_altered_is_not_believed(tmp_path: Path) -> None:
     with Checksums(tmp_path) as table:
-        table.remember([(FILE, KNOWN)])
+        remember(table, [(FILE, KNOWN)])
     change(path_of(tmp_path), "UPDATE checksum SET crc = crc - 1")
     with Checksums(tmp_path) as table:
         assert find(table, FILE) == {}
@@ -183,7 +195,7 @@ def test_where_nothing_can_be_written_it_works_in_memory(tmp_path: Path, trouble
     UNUSABLE[trouble](tmp_path / "state")
     with Checksums(tmp_path / "state") as table:
         assert find(table, FILE) == {}
-        table.remember([(FILE, KNOWN)])
+        remember(table, [(FILE, KNOWN)])
         assert find(table, FILE) == {0: KNOWN}
 
 
@@ -194,27 +206,27 @@ def test_a_disk_that_is_full_makes_it_work_in_memory(tmp_path: Path) -> None:
         assert database is not None
         table._thread.submit(database.execute, "PRAGMA max_page_count = 3").result()
         files = [FILE._replace(inode=number) for number in range(5000)]
-        table.remember([(facts, KNOWN) for facts in files])
+        remember(table, [(facts, KNOWN) for facts in files])
         assert len(find(table, *files)) == 5000
 
 
 def test_a_table_that_another_process_holds_costs_no_error(tmp_path: Path) -> None:
     with Checksums(tmp_path, patience=0.01) as table:
-        table.remember([(FILE, KNOWN)])
+        remember(table, [(FILE, KNOWN)])
         assert find(table, FILE) == {0: KNOWN}
         other = sqlite3.connect(path_of(tmp_path))
         other.execute("BEGIN IMMEDIATE")
-        table.remember([(FILE._replace(inode=1), KNOWN)])
+        remember(table, [(FILE._replace(inode=1), KNOWN)])
         assert find(table, FILE, FILE._replace(inode=1)) == {0: KNOWN}, "not kept, but what was there is found"
         other.close()
-        table.remember([(FILE._replace(inode=1), KNOWN)])
+        remember(table, [(FILE._replace(inode=1), KNOWN)])
         assert find(table, FILE._replace(inode=1)) == {0: KNOWN}
 
 
 def test_after_closing_nothing_is_kept_and_nothing_fails(tmp_path: Path) -> None:
     table = Checksums(tmp_path)
     table.close()
-    table.remember([(FILE, KNOWN)])
+    remember(table, [(FILE, KNOWN)])
     table.close()
 
 
@@ -222,12 +234,12 @@ WORK = """
 import asyncio, sys
 from pathlib import Path
 from app.storage.checksums import Checksum, Checksums
-from tests.storage.test_checksums import FILE, find
+from tests.storage.test_checksums import FILE, find, remember
 worker = int(sys.argv[2])
 with Checksums(Path(sys.argv[1])) as table:
     for number in range(200):
         facts = FILE._replace(inode=worker * 1000 + number)
-        table.remember([(facts, Checksum(facts.inode))])
+        remember(table, [(facts, Checksum(facts.inode))])
         find(table, facts)
 """
 

@@ -112,6 +112,15 @@ class Data:
             case _:
                 raise ValueError(f"no such item of data: {item}")
 
+    def warm(self, item: str) -> None:
+        """Read an item, so that its pages are in memory when it is served: the system may have let go of some."""
+        path = self.ensure(item)
+        buffer = bytearray(MIB)
+        for file in sorted(path.iterdir()) if path.is_dir() else [path]:
+            with open(file, "rb", buffering=0) as opened:
+                while opened.readinto(buffer):
+                    pass
+
     def _room(self, size: int) -> None:
         if shutil.disk_usage(self.workdir).free < size + GIB:
             raise OSError(f"{self.workdir} has less than {size / GIB:.1f} + 1 GiB free; name another with --workdir")

@@ -211,6 +211,9 @@ class Runner:
         return prepare(case, target, self._server(case, target, url))
 
     def _sample(self, case: Case, target: Target | Program, url: str, prepared: Prepared) -> Sample:
+        if not _evicts(case):
+            for item in case.data:
+                self._data.warm(item)
         if isinstance(target, Program):
             sample = self._run_program(case, target, url)
             sample["length"] = prepared.length
@@ -232,7 +235,7 @@ class Runner:
             return _stalled(case.load, target, server, raw[0])
         sample: Sample = {}
         bulk = isinstance(case.load, Bulk)
-        if not case.fresh and not (isinstance(case.load, Bulk) and case.load.evict):
+        if not case.fresh and not _evicts(case):
             sample["first_byte"] = load.first_byte(server.address, raw, prepared.status, 3 if bulk else 20)
         server.settle()
         with ExitStack() as stack:
@@ -320,6 +323,10 @@ class Runner:
             account = json.loads(text.splitlines()[-1])
             sample |= {name: float(account[name]) for name in ("wall", "cpu", "bytes") if name in account}
         return sample
+
+
+def _evicts(case: Case) -> bool:
+    return isinstance(case.load, Bulk) and case.load.evict
 
 
 def _stalled(stalled: Stalled, target: Target, server: Server, raw: bytes) -> Sample:

@@ -1,4 +1,4 @@
-"""Archives of recent requests; one is used again only when a new scan finds its directory as it was.
+"""Archives of recent requests; one is used again only while its directory is as it was.
 
 A file edited in place leaves its directory's times alone, so each request looks at every member. What
 is saved is sorting, naming, laying out and looking up.
@@ -18,6 +18,7 @@ MEMBER_LIMIT = 100_000
 """Members of all archives kept; about 300 bytes of memory each."""
 
 _AT_ONCE = 64
+"""Members that are looked at on the event loop."""
 
 Key = tuple[int, int, bool, str]
 
@@ -47,17 +48,24 @@ class Archives:
         known = await self.checksums.find(listing, form)
         if form and len(known) < listing.files:
             return listing
-        archive = await in_thread(Archive, listing, known, self.checksums, form)
         self._recent.pop(key, None)
-        if listing.all_settled():
+        keeps = listing.all_settled()
+        if keeps:
+            self._make_room(len(listing))  # first, so that no more are in memory meanwhile
+        archive = await in_thread(Archive, listing, known, self.checksums, form)
+        if keeps:
             self._recent[key] = archive
-            while sum(len(kept.listing) for kept in self._recent.values()) > self._member_limit:
-                self._recent.popitem(last=False)
+            self._make_room(0)
         return archive
+
+    def _make_room(self, members: int) -> None:
+        """Let go of archives, the least recently used first, until there is room for so many members."""
+        while self._recent and sum(len(kept.listing) for kept in self._recent.values()) + members > self._member_limit:
+            self._recent.popitem(last=False)
 
 
 async def _is_current(listing: Listing, directory: Directory) -> bool:
-    """A few members are looked at on the event loop: the kernel has them in memory, and a thread costs more."""
+    """Whether the kept archive is still that of the directory. A thread costs more than a look at a few members."""
     if len(listing) <= _AT_ONCE:
         return listing.is_current(directory)
     return await in_thread(listing.is_current, directory)

@@ -224,12 +224,17 @@ class _Scan:
 
     def _look(self, fd: int, path: str, *, files_only: bool) -> "_Found":
         """What is to be listed of one directory. Columns and no objects here too, for 65,600 files."""
+        names: list[str] = []
+        links: set[str] = set()
         with os.scandir(fd) as entries:
-            links = {entry.name: entry.is_symlink() for entry in entries}
+            for entry in entries:
+                names.append(entry.name)
+                if entry.is_symlink():
+                    links.add(entry.name)
         found = _Found([], array("q"), [])
-        for name in sorted(links):
+        for name in sorted(names):
             try:
-                if links[name]:
+                if name in links:
                     status = self._follow(path + name)
                     self.listing.links.add(path + name)
                 else:

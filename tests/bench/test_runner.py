@@ -1,10 +1,13 @@
 """A run against servers that are right, wrong, or dead."""
 
+import errno
 import os
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +15,7 @@ import pytest
 from bench import __main__ as command_line
 from bench import results
 from bench.cases import Ask, Case, stored
+from bench.client import evict
 from bench.data import KIB, Data
 from bench.environment import ROOT
 from bench.load import Bulk
@@ -63,6 +67,38 @@ def test_figures_come_from_right_answers_only(tmp_path: Path) -> None:
     assert "status 404" in result.errors["stub-missing"]
     assert "no licence" in result.errors["stub-dead"]
     assert result.skipped == {"stub-absent": "no-such-program is not installed"}
+
+
+@pytest.mark.parametrize("evict", [False, True])
+def test_what_is_served_is_in_memory_before_each_sample_unless_cold_is_meant(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, evict: bool
+) -> None:
+    warmed: list[str] = []
+    monkeypatch.setattr(Data, "warm", lambda self, item: warmed.append(item))
+    with Runner(Data(tmp_path), Method(rounds=2, seconds=0.2)) as runner:
+        asked = replace(case(), load=Bulk(1, 3, evict=evict))
+        runner.run(asked, ["stub-right"])
+    assert warmed == ([] if evict else ["file:1KiB"] * 2)
+
+
+@pytest.mark.skipif(not hasattr(os, "RWF_NOWAIT"), reason="the kernel cannot say what it has in memory")
+def test_warming_reads_every_page_of_every_file(tmp_path: Path) -> None:
+    data = Data(tmp_path)
+    files = [data.ensure("file:1MiB"), *sorted(data.ensure("bundle:small-3").iterdir())]
+    with suppress(OSError):  # in a memory file system they stay, and are as warm as can be
+        evict([str(file) for file in files])
+    data.warm("file:1MiB")
+    data.warm("bundle:small-3")
+    for file in files:
+        size = file.stat().st_size
+        fd = os.open(file, os.O_RDONLY)
+        try:
+            assert os.preadv(fd, [bytearray(size)], 0, os.RWF_NOWAIT) == size
+        except OSError as error:
+            if error.errno != errno.EOPNOTSUPP:
+                raise
+        finally:
+            os.close(fd)
 
 
 def test_a_target_that_dies_between_rounds_has_no_figure(tmp_path: Path) -> None:

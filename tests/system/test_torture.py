@@ -48,6 +48,8 @@ class Scenario:
     range: str = ""
     cold: bool = False
     """Whether the first request to a service that knows nothing yet is meant."""
+    kept: bool = False
+    """Whether answers to small files are kept, which takes all other calls away."""
 
 
 OPENING = ("openat2", "fstat storage.openfile")
@@ -63,22 +65,27 @@ ZERO_COPY = (
 )
 BUNDLE = (
     "openat2",
-    "open storage.listing",
-    "fstat storage.listing",
-    "scandir storage.listing",
     "stat storage.listing",
     "fstat bodies.zip_cache",
     "fstat bodies.zip_archive",
-    "open bodies.zip_members",
+    "fstat bodies.zip_members",
     "fstat storage.openfile",
+    "preadv bodies.zip_members",
+)
+SCANNING = (
+    "open storage.listing",
+    "fstat storage.listing",
+    "scandir storage.listing",
+    "open bodies.zip_members",
 )
 SCENARIOS = [
     Scenario("small", "/download/report.pdf", (*OPENING, *SENDING, "preadv storage.openfile")),
+    Scenario("kept", "/download/report.pdf", (*SENDING, "stat endpoints.answers"), kept=True),
     Scenario("large", "/download/large/big.bin", (*OPENING, *ZERO_COPY)),
     Scenario("range", "/download/large/big.bin", (*OPENING, *ZERO_COPY), "bytes=100-2000000"),
     Scenario("ranges", "/download/large/big.bin", (*OPENING, *SENDING), "bytes=0-9,100-109"),
     Scenario("bundle", "/download/bundle/b", (*BUNDLE, *ZERO_COPY)),
-    Scenario("new-bundle", "/download/bundle/b", (*BUNDLE, "preadv bodies.zip_members"), cold=True),
+    Scenario("new-bundle", "/download/bundle/b", (*BUNDLE, *SCANNING), cold=True),
     Scenario("export-users", "/export/users", (*SENDING, "sqlite connect", "sqlite step")),
     Scenario("export-data", "/export/data", (*SENDING, "open storage.temporary", "tempfile write")),
     Scenario("made-report", "/reports/generate/x", ("open storage.temporary", "tempfile write")),
@@ -230,13 +237,16 @@ def _is_kept(descriptor: str) -> bool:
 
 
 @contextmanager
-def being_served(tree: Path, torturer: Torturer, tmp_path: Path) -> Iterator[Served]:
+def being_served(tree: Path, torturer: Torturer, tmp_path: Path, *, kept: bool = False) -> Iterator[Served]:
     settings = Settings(data_dir=tree, temp_dir=tmp_path, state_dir=tmp_path / "state" / ".state")
     app: Application = create_app(settings)
     with pytest.MonkeyPatch.context() as patch:
         for name in WATCHED:
             patch.setattr(os, name, torturer.around(name, getattr(os, name)))
         patch.setattr(beneath, "_syscall", torturer.syscall)
+        # What is kept must not depend on how long ago the files were made.
+        patch.setattr("app.endpoints.answers.SETTLED", -60 if kept else 1 << 40)
+        patch.setattr("app.storage.listing._UNSETTLED", -(1 << 40))
         patch.setattr(rows, "_connect", torturer.connect)
         patch.setattr("app.server.peer.ioctl", torturer.around("ioctl", ioctl))
         _tortured_writes(torturer, patch)
@@ -308,17 +318,17 @@ def test_whatever_fails_the_client_is_not_deceived(
     monkeypatch.setattr(logging.getLogger("app"), "propagate", False)
     torturer = Torturer()
     if not scenario.cold:
-        with being_served(tree, torturer, tmp_path) as served:
+        with being_served(tree, torturer, tmp_path, kept=scenario.kept) as served:
             ask(served, scenario)
             truth = watch(served, scenario, torturer)
             torture(served, scenario, torturer, truth, call, number_of(call, which, torturer), ERRORS)
         return
-    with being_served(tree, torturer, tmp_path) as served:
+    with being_served(tree, torturer, tmp_path, kept=scenario.kept) as served:
         truth = watch(served, scenario, torturer)
         number = number_of(call, which, torturer)
     for error in ERRORS[:3]:
         shutil.rmtree(tmp_path / "state", ignore_errors=True)  # what is kept between runs
-        with being_served(tree, torturer, tmp_path) as served:
+        with being_served(tree, torturer, tmp_path, kept=scenario.kept) as served:
             torture(served, scenario, torturer, truth, call, number, (error,))
 
 

@@ -1,6 +1,7 @@
 """The command line: `python -m bench quick | full | run | scaling | compare | report | list`."""
 
 import argparse
+import os
 import resource
 import signal
 import sys
@@ -43,7 +44,7 @@ def _parser() -> argparse.ArgumentParser:
     compare.add_argument("a", type=Path)
     compare.add_argument("b", type=Path)
     show = commands.add_parser("report", help="Markdown and charts from a result")
-    show.add_argument("result", type=Path)
+    show.add_argument("result", type=Path, nargs="+", help="several are taken for parts of one")
     show.add_argument("--charts", type=Path, help="write SVG charts into this directory")
     show.add_argument("--into", type=Path, help="replace the benchmark section of this Markdown file")
     commands.add_parser("list", help="the cases and the targets")
@@ -67,11 +68,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _report(options: argparse.Namespace) -> int:
-    run = results.load(options.result)
-    if options.charts:
-        report.write_charts(run, options.charts)
+    run = report.merged([results.load(path) for path in options.result])
+    drawn = report.write_charts(run, options.charts) if options.charts else []
     if options.into:
-        report.replace_section(options.into, report.summary(run))
+        paths = [os.path.relpath(path, options.into.parent) for path in drawn]
+        report.replace_section(options.into, report.summary(run, paths))
     else:
         print(report.markdown(run))
     return 0

@@ -4,13 +4,14 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from bench import cases, charts, scaling
+from bench import cases, charts, headlines, scaling
 from bench.bars import standings
 from bench.cases import Case
+from bench.headlines import number
 from bench.metrics import METRICS, Metric
 from bench.results import CaseResult, Run, Sample
 from bench.stats import Ratio, median, ratio, ratio_of_runs, spread
-from bench.targets import TARGETS, Program, Target
+from bench.targets import Program, Target
 
 OURS = ("ours", "zip-ours", "zip-ours-deflate")
 """What others are compared with, where a case has it."""
@@ -19,15 +20,7 @@ _EVERY = {case.id: case for case in (*cases.CASES, *scaling.CASES)}
 
 BEGIN, END = "<!-- bench: begin -->", "<!-- bench: end -->"
 _DISTURBED = 0.05
-
-
-def number(value: float) -> str:
-    """Three digits that matter, thousands grouped."""
-    if value == 0:
-        return "0"
-    if abs(value) >= 100:
-        return f"{value:,.0f}"
-    return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}" if abs(value) >= 0.1 else f"{value:.2g}"
+_MET = {True: "yes", False: "**no**", None: "too noisy to tell"}
 
 
 def _times(found: Ratio) -> str:
@@ -118,12 +111,11 @@ def _markdown_table(rows: Sequence[Sequence[str]]) -> str:
 
 def bars_table(run: Run) -> list[list[str]]:
     """Each bar with its limit, the figure and whether it is met."""
-    words = {True: "yes", False: "**no**", None: "too noisy to tell"}
     rows = [["bar", "limit", "measured", "met", "case"]]
     for standing in standings(run):
         bar, found = standing.bar, standing.ratio
         value = f"{number(found.value)} ({number(found.low)}-{number(found.high)})" if found else number(standing.value)
-        rows.append([bar.words, f"{bar.relation} {bar.limit:g}", value, words[standing.met], f"`{bar.case}`"])
+        rows.append([bar.words, f"{bar.relation} {bar.limit:g}", value, _MET[standing.met], f"`{bar.case}`"])
     return rows
 
 
@@ -157,22 +149,37 @@ def markdown(run: Run) -> str:
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def summary(run: Run) -> str:
-    """For README: the bars, and of every case the first figure for each target."""
-    rows = [["case", "figure", *(names := _targets(run))]]
-    for result in run.cases:
-        case = _case(result.id)
-        if case is None or not result.samples:
-            continue
-        metric = METRICS[case.figures[0]]
-        cells = [_figure(metric, result.samples[name]) if name in result.samples else "" for name in names]
-        rows.append([case.what, metric.label, *cells])
-    return "\n\n".join((_markdown_table(rows), "The bars:", _markdown_table(bars_table(run)), machine(run)))
+def summary(run: Run, drawn: Sequence[str]) -> str:
+    """For README: its tables, the bars that are not met, and the charts among `drawn`, which are paths from there."""
+    parts = []
+    for title, table in headlines.TABLES:
+        if rows := list(headlines.lines(table, run)):
+            parts += [f"{title}:", _markdown_table(rows)]
+    parts += [f"![{_alternative(path)}]({path})" for path in drawn if Path(path).stem in headlines.CHARTS]
+    head, *rows = bars_table(run)
+    missed = [[words, limit, measured, case] for words, limit, measured, met, case in rows if met == _MET[False]]
+    if missed:
+        parts += [
+            f"Of {len(rows)} bars that were set, these are missed:",
+            _markdown_table([[*head[:3], head[4]], *missed]),
+        ]
+    return "\n\n".join((*parts, machine(run)))
 
 
-def _targets(run: Run) -> list[str]:
-    found = {name for result in run.cases for name in result.samples}
-    return [name for name in TARGETS if name in found]
+def _alternative(path: str) -> str:
+    """What a chart shows, in words."""
+    scale = next((scale for scale in scaling.SCALES.values() if f"scale-{scale.id}-" in path), None)
+    case = _case(Path(path).stem)
+    return scale.title if scale else case.what if case else Path(path).stem
+
+
+def merged(runs: Sequence[Run]) -> Run:
+    """Several runs as one; of a case that several have, the last. ValueError when they are of different machines."""
+    first = runs[0]
+    if any(run.environment["cpu"] != first.environment["cpu"] for run in runs):
+        raise ValueError("the runs are of different machines")
+    found = {result.id: result for run in runs for result in run.cases}
+    return Run("; ".join(run.command for run in runs), first.started, first.environment, list(found.values()))
 
 
 def replace_section(path: Path, text: str) -> None:

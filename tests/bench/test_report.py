@@ -5,8 +5,9 @@ from xml.etree import ElementTree
 
 import pytest
 
-from bench import charts, report
+from bench import charts, report, results
 from bench.bars import standings
+from bench.headlines import number
 from bench.results import CaseResult, Run, Sample
 
 ENVIRONMENT = {
@@ -66,6 +67,43 @@ def test_markdown_is_made_of_whole_tables() -> None:
     widths = {line.count("|") for line in text.splitlines() if line.startswith(("| ours", "| hello", "| aiohttp"))}
     assert len(widths) == 1
     assert "python -m bench run --case file-1KiB" in text
+
+
+def test_the_readme_has_figures_charts_and_missed_bars() -> None:
+    text = report.summary(run(samples(30, 30, 30), samples(20, 20, 20)), ["x/file-1KiB.svg", "x/not-shown.svg"])
+    lines = text.splitlines()
+    assert "|  | this service | uvicorn hello-world | case |" in lines
+    assert "| 1 KiB file | **30.0 µs** | 20.0 µs | `file-1KiB` |" in lines
+    assert "![1 KiB file, 32 connections](x/file-1KiB.svg)" in lines
+    assert "not-shown" not in text
+    assert "Of 1 bars that were set, these are missed:" in lines
+    assert "| 1 KiB file costs no more CPU than hello-world | <= 1 | 1.50 (1.50-1.50) | `file-1KiB` |" in lines
+    met = report.summary(run(samples(10, 10, 10), samples(20, 20, 20)), [])
+    assert "missed" not in met
+
+
+def test_runs_of_one_machine_merge() -> None:
+    first = run(samples(20, 20, 20), samples(40, 40, 40))
+    other = run(samples(30, 30, 30), samples(40, 40, 40))
+    other.cases.append(CaseResult("not-modified", {"ours": samples(1, 1, 1)}))
+    whole = report.merged([first, other])
+    assert [case.id for case in whole.cases] == ["file-1KiB", "not-modified"]
+    assert whole.cases[0] is other.cases[0]
+    elsewhere = Run(first.command, first.started, {**ENVIRONMENT, "cpu": "D"}, [])
+    with pytest.raises(ValueError, match="different machines"):
+        report.merged([first, elsewhere])
+
+
+def test_the_report_command_writes_the_section_and_its_charts(tmp_path: Path) -> None:
+    from bench.__main__ import main
+
+    results.save(run(samples(20, 20, 20), samples(40, 40, 40)), tmp_path / "run.json")
+    (tmp_path / "README.md").write_text(f"{report.BEGIN}{report.END}", encoding="utf-8")
+    charts_of = tmp_path / "bench" / "charts"
+    words = ["report", str(tmp_path / "run.json"), "--charts", str(charts_of), "--into", str(tmp_path / "README.md")]
+    assert main(words) == 0
+    assert "(bench/charts/file-1KiB.svg)" in (tmp_path / "README.md").read_text(encoding="utf-8")
+    assert (charts_of / "file-1KiB.svg").exists()
 
 
 def test_the_readme_section_is_replaced(tmp_path: Path) -> None:
@@ -128,4 +166,4 @@ def test_the_listing_names_cases_and_targets(capsys: pytest.CaptureFixture[str])
     ("value", "text"), [(0, "0"), (0.001234, "0.0012"), (0.5, "0.50"), (12.34, "12.3"), (1234.5, "1,234")]
 )
 def test_numbers_have_the_digits_that_matter(value: float, text: str) -> None:
-    assert report.number(value) == text
+    assert number(value) == text

@@ -11,6 +11,7 @@ from bench import data
 from bench.bars import BARS, Bar
 from bench.cases import BY_ID, CASES, Case
 from bench.data import HELLO, KIB, MIB, SIZES, Data, noise, prose
+from bench.headlines import TABLES, Table
 from bench.metrics import METRICS
 from bench.scaling import CASES as POINTS
 from bench.scaling import SCALES
@@ -41,6 +42,14 @@ def test_a_bar_can_be_measured(bar: Bar) -> None:
     assert {bar.target, bar.over} - {""} <= set(BY_ID[bar.case].targets)
     assert bar.metric in METRICS
     assert bar.relation in ("<=", ">=")
+
+
+@pytest.mark.parametrize("table", [table for _, table in TABLES])
+def test_a_headline_can_be_measured(table: Table) -> None:
+    for row in table.rows:
+        assert {target for target, _ in table.columns} & set(BY_ID[row.case].targets)
+        assert table.columns[0][0] in BY_ID[row.case].targets
+        assert row.metric in METRICS
 
 
 def test_a_target_may_have_the_file_elsewhere() -> None:

@@ -75,8 +75,10 @@ class Answers:
         if plan.status != 200 or file.size > LARGEST or not is_plain(scope["headers"]):
             return
         latest = max(file.stat.st_ctime_ns, file.stat.st_mtime_ns) // 1_000_000_000
+        if latest > time.time() - SETTLED:
+            return
         content = file.read_cached(0, file.size)
-        if content is None or latest > time.time() - SETTLED:
+        if content is None:
             return
         answer = Answer(plan.headers, content, tree, tree.directory(), name.encode(), file.stat)
         if not answer.holds():  # by a link, or replaced meanwhile

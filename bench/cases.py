@@ -179,7 +179,8 @@ CASES: tuple[Case, ...] = (
     # bundles, to nothing: what the making costs
     *(
         Case(f"null-{name}", f"{words}, stored, to nothing", (Ask("", Archive(f"bundles/{folder}")),), Bulk(),
-             ("zip-ours", "zip-ours-zero-copy", "zip-ours-cold", "zip-zipstream"), NULLS, data=(f"bundle:{folder}",),
+             ("zip-ours", "zip-ours-zero-copy", "zip-ours-cold", "zip-ours-cold-zero-copy", "zip-zipstream"), NULLS,
+             data=(f"bundle:{folder}",),
              argument=f"bundles/{folder}")
         for name, folder, words in (
             ("one", "one-1", "bundle of 1 x 1 GB"),

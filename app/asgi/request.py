@@ -6,6 +6,9 @@ from app.http.message import Headers
 ZERO_COPY = "http.response.zerocopysend"
 """The ASGI extension by which a server sends a slice of a file itself."""
 
+SETTLE = "app.settle"
+"""Our server's word that it knows `settle` and `lend` of a slice: see `SocketWire.send_file`."""
+
 EXACT_DATE = "app.exact_date"
 """Our server's word that it makes Date when the head is written, so that no second lies between."""
 
@@ -32,4 +35,4 @@ def route_path(scope: Scope) -> str:
     return path
 
 
-__all__ = ["EXACT_DATE", "ZERO_COPY", "Request", "route_path"]
+__all__ = ["EXACT_DATE", "SETTLE", "ZERO_COPY", "Request", "route_path"]

@@ -6,10 +6,11 @@ from contextlib import aclosing
 
 from app.asgi.disconnect import until_disconnect
 from app.asgi.errors import BrokenTransfer, Disconnected
-from app.asgi.request import ZERO_COPY
+from app.asgi.request import SETTLE, ZERO_COPY
 from app.asgi.types import Message, Receive, Scope, Send
 from app.bodies.base import Body, FileSlice
 from app.http.message import Header, Plan
+from app.storage.openfile import OpenFile
 
 COPY_LIMIT = 1 << 20
 """Content of up to this many bytes is read first and sent in one event, so that nothing changes under it."""
@@ -18,8 +19,11 @@ TAIL = 64 << 10
 """Bytes at the end of a large slice that are copied, and leave only after the file was seen unchanged."""
 
 MOST_WAITS = 16
-"""How often one answer may wait for its client. Each slice that is sent without copying ends in such a wait, so those
-smaller than this part of the whole are copied: a bundle of many files must not take a round trip for each."""
+"""How often one answer may wait for its client, which has to have what was sent of a file without copying before that
+is seen to be unchanged: a bundle of many files must not take a round trip for each."""
+
+MOST_LENT = 8
+"""Files that one wait may serve, and that are held open for it. Smaller slices than make that many waits are copied."""
 
 BLOCK = 256 << 10
 """Bytes of one body event where the server cannot send from the file itself."""
@@ -74,7 +78,11 @@ async def respond_blocks(
 async def _respond_at_length(plan: Plan, body: Body, scope: Scope, receive: Receive, send: Send, block: int) -> None:
     start: Message = {"type": "http.response.start", "status": plan.status, "headers": plan.headers}
     extensions = scope.get("extensions") or {}
-    events = _events(plan, body, ZERO_COPY in extensions, block)
+    if ZERO_COPY in extensions:
+        lender = _Lender(sum(map(len, plan.segments)), together=SETTLE in extensions)
+        events = _settled(_events(plan, body, lender, block), lender)
+    else:
+        events = _events(plan, body, None, block)
     if _send_tells(scope):
         await _send_all(start, events, send)
         return
@@ -113,9 +121,64 @@ async def _block_events(first: bytes, blocks: AsyncGenerator[bytes]) -> AsyncGen
         yield _body(block)
 
 
-async def _events(plan: Plan, body: Body, zero_copy: bool, block: int) -> AsyncGenerator[Message]:
-    """The events that carry the planned segments."""
-    least = max(COPY_LIMIT, sum(map(len, plan.segments)) // MOST_WAITS) if zero_copy else None
+class _Lender:
+    """Files of which pages are on their way to the client, held open until its side has them."""
+
+    def __init__(self, total: int, *, together: bool) -> None:
+        self.alone = max(COPY_LIMIT, total // MOST_WAITS)
+        """Slices of more than so many bytes wait by themselves."""
+        self.least = max(COPY_LIMIT, total // (MOST_WAITS * MOST_LENT)) if together else self.alone
+        """Slices of no more than so many bytes are copied."""
+        self.files: list[OpenFile] = []
+
+    def lend(self, file: OpenFile, count: int) -> bool:
+        """Whether a slice of the file may leave without a wait; then `check` looks at the file later."""
+        if count > self.alone or len(self.files) == MOST_LENT:
+            return False
+        try:
+            self.files.append(file.duplicate())
+        except OSError:  # no descriptor left
+            return False
+        return True
+
+    def check(self) -> None:
+        """The client has all that was lent: raise `FileChanged` if any of the files has changed meanwhile."""
+        try:
+            for file in self.files:
+                file.check()
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        files, self.files = self.files, []
+        for file in files:
+            file.close()
+
+
+async def _settled(events: AsyncGenerator[Message], lender: _Lender) -> AsyncGenerator[Message]:
+    """The events, the last of them only when the client has all that was lent, and nothing of it has changed."""
+    held: Message | None = None
+    try:
+        async with aclosing(events):
+            async for event in events:
+                if held is not None:
+                    yield held
+                    held = None
+                if event["type"] == ZERO_COPY:  # its file is open only until the next one is asked for
+                    yield event
+                else:
+                    held = event
+        if lender.files:
+            yield _slice(lender.files[0], 0, 0, settle=True)
+            lender.check()
+        if held is not None:
+            yield held
+    finally:
+        lender.close()
+
+
+async def _events(plan: Plan, body: Body, lender: _Lender | None, block: int) -> AsyncGenerator[Message]:
+    """The events that carry the planned segments; all is copied without a `lender`."""
     for segment in plan.segments:
         if isinstance(segment, bytes):
             yield _body(segment)
@@ -125,20 +188,24 @@ async def _events(plan: Plan, body: Body, zero_copy: bool, block: int) -> AsyncG
                 if isinstance(piece, bytes):
                     yield _body(piece)
                     continue
-                async with aclosing(_slice_events(piece, least, block)) as events:
+                async with aclosing(_slice_events(piece, lender, block)) as events:
                     async for event in events:
                         yield event
 
 
-async def _slice_events(piece: FileSlice, least: int | None, block: int) -> AsyncGenerator[Message]:
-    """One slice: more than `least` bytes of it without copying, unless that is None."""
+async def _slice_events(piece: FileSlice, lender: _Lender | None, block: int) -> AsyncGenerator[Message]:
+    """One slice: without copying if it is worth it, but for its tail."""
     file, offset, stop = piece.file, piece.offset, piece.offset + piece.count
-    if least is not None and piece.count > least:
+    if lender is not None and piece.count > lender.least:
         # sendfile(2) hands out page references: an edit in place would reach the client in a complete
         # answer, so the last bytes wait until the file was seen unchanged, and our server until the
         # client's side has what was sent (`settle`, which other servers do not know).
         count = piece.count - TAIL
-        yield {"type": ZERO_COPY, "file": file, "offset": offset, "count": count, "more_body": True, "settle": True}
+        if lender.lend(file, piece.count):
+            yield _slice(file, offset, count, lend=True)
+        else:
+            yield _slice(file, offset, count, settle=True)
+            lender.check()
         offset += count
     while offset < stop:
         count = min(block, stop - offset)
@@ -149,6 +216,10 @@ async def _slice_events(piece: FileSlice, least: int | None, block: int) -> Asyn
         if offset == stop:
             file.check()
         yield _body(data)
+
+
+def _slice(file: OpenFile, offset: int, count: int, **how: bool) -> Message:
+    return {"type": ZERO_COPY, "file": file, "offset": offset, "count": count, "more_body": True, **how}
 
 
 def _body(content: bytes) -> Message:
@@ -168,7 +239,7 @@ def _at_hand(plan: Plan, body: Body) -> bytes | None:
 
 async def _collect(plan: Plan, body: Body) -> bytes:
     """The whole content, waiting for the disk where it must."""
-    async with aclosing(_events(plan, body, False, COPY_LIMIT)) as events:
+    async with aclosing(_events(plan, body, None, COPY_LIMIT)) as events:
         return b"".join([event["body"] async for event in events])
 
 

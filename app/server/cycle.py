@@ -392,7 +392,7 @@ class Cycle:
         self._remaining -= size
 
     async def _zero_copy_send(self, message: Message, more_body: bool) -> None:
-        """`http.response.zerocopysend`; `"settle": True` is our addition, see `SocketWire.send_file`."""
+        """`http.response.zerocopysend`; `settle` and `lend` are our additions, see `SocketWire.send_file`."""
         file: Any = message["file"]
         descriptor: int = file if isinstance(file, int) else file.fileno()
         offset: int | None = message.get("offset")
@@ -404,18 +404,21 @@ class Cycle:
             count = max(0, os.fstat(descriptor).st_size - offset)
         if offset < 0 or count < 0:
             raise RuntimeError("A file has no bytes before its start.")
-        await self.send_slice(descriptor, offset, count, more_body, settle=message.get("settle", False))
+        settle, lend = message.get("settle", False), message.get("lend", False)
+        await self.send_slice(descriptor, offset, count, more_body, settle, lend)
         if moves and not isinstance(file, int):
             file.seek(offset + count)
         elif moves:
             os.lseek(descriptor, offset + count, os.SEEK_SET)
 
-    async def send_slice(self, descriptor: int, offset: int, count: int, more_body: bool, settle: bool = False) -> None:
-        """Send a part of an open file as a part of the content; with `settle`, see `SocketWire.send_file`."""
+    async def send_slice(
+        self, descriptor: int, offset: int, count: int, more_body: bool, settle: bool = False, lend: bool = False
+    ) -> None:
+        """Send a part of an open file as a part of the content; `settle` and `lend` as in `SocketWire.send_file`."""
         wire = self.wire
         assert isinstance(wire, SocketWire)
         if self._bodiless:
-            count = 0
+            count, settle = 0, False
         elif not self._chunked:
             self._count(count, more_body)
         before, after = b"", b""
@@ -424,9 +427,9 @@ class Cycle:
             after = (b"\r\n" if count else b"") + (b"" if more_body else b"0\r\n\r\n")
             self._overhead += len(before) + len(after)
         await wire.send_rest(self._take_held(before) if self._held or before else ())
-        if count:
+        if count or settle:
             self.zero_copy = True
-            await wire.send_file(descriptor, offset, count, settle)
+            await wire.send_file(descriptor, offset, count, settle, lend)
         if after:
             await wire.send_rest((after,))
         if more_body:

@@ -84,16 +84,17 @@ class SocketWire(Wire):
                 if view:
                     await self._writable(self._wake)
 
-    async def send_file(self, file: int, offset: int, count: int, settle: bool = False) -> None:
-        """Send `count` bytes of the descriptor `file` from `offset` on, without copying them.
+    async def send_file(self, file: int, offset: int, count: int, settle: bool = False, lend: bool = False) -> None:
+        """Send `count` bytes of the descriptor `file` from `offset` on, without copying them; none is a count too.
 
-        With `settle`, return only when no queue refers to pages of the file any more, so that an
-        edit in place cannot change what was sent. For a peer of which that cannot be known the last bytes are copied.
+        With `settle`, return only when no queue refers to pages of this or an earlier file any more, so that an edit
+        in place cannot change what was sent. For a peer of which that cannot be known the last bytes are copied.
+        With `lend`, a slice of another file will settle for this one too; for such a peer all of it is copied.
         Raises `ClientDisconnected`, and `BrokenTransfer` when the file turns out to be shorter or unreadable.
         """
         end = offset + count
-        if settle and self._known_peer().blind:
-            end = max(offset, end - BLIND_TAIL)
+        if (settle or lend) and self._known_peer().blind:
+            end = offset if lend else max(offset, end - BLIND_TAIL)
         self._file, self._offset, self._end, self._warm_until = file, offset, end, offset
         step = self._step()
         while step is not _Step.DONE:

@@ -86,8 +86,9 @@ class OpenFile:
 
     def duplicate(self) -> "OpenFile":
         """The same open file with the same facts, for an owner that outlives this one."""
+        fd = os.dup(self.fd)  # first: a twin without a descriptor could not be closed
         twin = object.__new__(OpenFile)
-        twin.fd, twin.stat = os.dup(self.fd), self.stat
+        twin.fd, twin.stat = fd, self.stat
         return twin
 
     def close(self) -> None:

@@ -106,7 +106,7 @@ class Ours(Maker):
         self._runner.run(self._make(folder, sink))
 
     async def _make(self, folder: Path, sink: Sink) -> None:
-        from app.asgi.respond import COPY_LIMIT, MOST_WAITS
+        from app.asgi.respond import COPY_LIMIT, MOST_LENT, MOST_WAITS
         from app.bodies.zip_archive import Archive, ZipBody
         from app.bodies.zip_deflate import DEFLATE
         from app.bodies.zip_stream import deflate
@@ -119,7 +119,7 @@ class Ours(Maker):
                 async for block in deflate(found, directory, DEFLATE, self._archives.checksums):
                     sink.take(block)
                 return
-            least = max(COPY_LIMIT, found.size // MOST_WAITS)
+            least = max(COPY_LIMIT, found.size // (MOST_WAITS * MOST_LENT))
             async for piece in ZipBody(found, directory).pieces(0, found.size):
                 if isinstance(piece, bytes):
                     sink.take(piece)
@@ -135,6 +135,7 @@ MAKERS: dict[str, Callable[[], Maker]] = {
     "ours": Ours,
     "ours-zero-copy": lambda: Ours(zero_copy=True),
     "ours-cold": lambda: Ours(forgetful=True),
+    "ours-cold-zero-copy": lambda: Ours(forgetful=True, zero_copy=True),
     "ours-deflate": lambda: Ours(deflated=True, forgetful=True),
 }
 

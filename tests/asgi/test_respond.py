@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from app.asgi.errors import BrokenTransfer, Disconnected
-from app.asgi.request import ZERO_COPY
-from app.asgi.respond import COPY_LIMIT, TAIL, respond, respond_blocks
+from app.asgi.request import SETTLE, ZERO_COPY
+from app.asgi.respond import COPY_LIMIT, MOST_LENT, TAIL, respond, respond_blocks
 from app.asgi.types import Message
 from app.bodies.base import Body, FileSlice, Piece
 from app.bodies.stored_file import StoredFile
@@ -27,6 +27,7 @@ SERVERS = [
     pytest.param((), "2.4", id="blocks"),
     pytest.param((), "2.3", id="blocks-on-a-server-that-keeps-silent"),
     pytest.param((ZERO_COPY,), "2.4", id="zero-copy"),
+    pytest.param((ZERO_COPY, SETTLE), "2.4", id="zero-copy-that-settles"),
 ]
 
 
@@ -114,14 +115,75 @@ def test_all_but_the_tail_of_a_large_file_goes_without_copying(path: Path) -> No
     assert [(event["offset"], event["count"]) for event in zero_copy] == [(0, SIZE - TAIL)]
 
 
-def test_an_answer_of_many_slices_waits_for_its_client_a_few_times_at_most(path: Path) -> None:
-    """A small part is copied where it is one of many, and not where it is most of the whole."""
-    part = ByteRange(0, COPY_LIMIT + 1000)
-    few, _ = send_file(path, *[part] * 3, extensions=(ZERO_COPY,))
-    many, _ = send_file(path, *[part] * 20, extensions=(ZERO_COPY,))
-    assert len([event for event in few.events if event["type"] == ZERO_COPY]) == 3
-    assert len([event for event in many.events if event["type"] == ZERO_COPY]) == 0
-    assert many.content == CONTENT[: part.stop] * 20
+PART = ByteRange(0, COPY_LIMIT + 1000)
+
+
+def slices(answer: Recorder) -> list[Message]:
+    return [event for event in answer.events if event["type"] == ZERO_COPY]
+
+
+def test_a_small_part_of_an_answer_is_copied_where_each_slice_would_wait(path: Path) -> None:
+    few, _ = send_file(path, *[PART] * 3, extensions=(ZERO_COPY,))
+    many, _ = send_file(path, *[PART] * 20, extensions=(ZERO_COPY,))
+    assert [event["settle"] for event in slices(few)] == [True] * 3
+    assert slices(many) == []
+    assert many.content == CONTENT[: PART.stop] * 20
+
+
+def test_many_slices_wait_for_the_client_together(path: Path) -> None:
+    """Each is lent until the next one that settles, and those at the end until nothing but the last bytes is left."""
+    answer, error = send_file(path, *[PART] * 20, extensions=(ZERO_COPY, SETTLE))
+    assert error is None
+    assert answer.content == CONTENT[: PART.stop] * 20
+    how = ["lend" if event.get("lend") else "settle" for event in slices(answer)]
+    together = ["lend"] * MOST_LENT + ["settle"]
+    assert how == [*together, *together, "lend", "lend", "settle"]
+    last, tail, end = answer.events[-3:]
+    assert (last["type"], last["count"]) == (ZERO_COPY, 0)
+    assert len(tail["body"]) == TAIL
+    assert end == {"type": "http.response.body"}
+
+
+def test_the_waits_of_an_answer_are_few_however_many_slices_it_has(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.asgi.respond.MOST_WAITS", 3)
+    monkeypatch.setattr("app.asgi.respond.MOST_LENT", 2)
+    many, _ = send_file(path, *[PART] * 5, extensions=(ZERO_COPY, SETTLE))
+    assert [event.get("settle", False) for event in slices(many)] == [False, False, True] * 2
+    more, _ = send_file(path, *[PART] * 7, extensions=(ZERO_COPY, SETTLE))
+    assert slices(more) == []
+
+
+@pytest.mark.parametrize("at", range(5))
+def test_a_lent_file_that_changes_breaks_the_transfer_before_its_end(at: int, path: Path) -> None:
+    def on_event(event: Message) -> None:
+        if event["type"] == ZERO_COPY:
+            seen.append(event)
+            if len(seen) == at + 1:
+                edit(path)
+
+    seen: list[Message] = []
+    answer, error = send_file(path, *[PART] * 4, extensions=(ZERO_COPY, SETTLE), on_event=on_event)
+    if at < 4:
+        assert isinstance(error, BrokenTransfer)
+    if error is not None:
+        assert not answer.complete
+        assert len(answer.content) < 4 * len(PART)
+
+
+def test_without_a_descriptor_to_spare_each_slice_waits(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(fd: int) -> int:
+        raise OSError(24, "too many open files")
+
+    monkeypatch.setattr(os, "dup", full)
+    answer, error = send_file(path, *[PART] * 20, extensions=(ZERO_COPY, SETTLE))
+    assert error is None
+    assert [event["settle"] for event in slices(answer)] == [True] * 20
+
+
+@pytest.mark.parametrize("after", [1, 5, 15, 30])
+def test_a_client_that_leaves_gets_its_files_closed(after: int, path: Path) -> None:
+    _, error = send_file(path, *[PART] * 20, extensions=(ZERO_COPY, SETTLE), hang_up_after=after)
+    assert isinstance(error, Disconnected)
 
 
 def edit(path: Path) -> None:

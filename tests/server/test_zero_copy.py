@@ -669,11 +669,15 @@ def test_running_out_of_descriptors_while_waiting_does_not_break_the_transfer(se
 
 
 class Guarded:
-    """Sends a file as our own `respond` does: slices that settle, a look at the file, a copied tail."""
+    """Sends a file as our own `respond` does: slices that settle, a look at the file, a copied tail.
 
-    def __init__(self, path: Path, settle: bool = True) -> None:
+    What is lent settles later, with a slice of no bytes.
+    """
+
+    def __init__(self, path: Path, settle: bool = True, lend: bool = False) -> None:
         self.path = path
         self.settle = settle
+        self.lend = lend
         self.sent = threading.Event()
         self.changed: list[bool] = []
 
@@ -681,7 +685,11 @@ class Guarded:
         with self.path.open("rb") as file:
             then = os.fstat(file.fileno())
             await send({"type": "http.response.start", "status": 200, "headers": sized(then.st_size)})
-            await send(slice_of(0, then.st_size - 100, settle=self.settle, file=file))
+            if self.lend:
+                await send(slice_of(0, then.st_size - 100, lend=True, file=file))
+                await send(slice_of(0, 0, settle=True, file=file))
+            else:
+                await send(slice_of(0, then.st_size - 100, settle=self.settle, file=file))
             self.sent.set()
             self.changed.append(os.fstat(file.fileno()).st_mtime_ns != then.st_mtime_ns)
             if not self.changed[0]:
@@ -694,11 +702,14 @@ class Neighbour:
     visible: bool
     settle: bool
     want: str
+    lend: bool = False
 
 
 NEIGHBOURS = [
     Neighbour("seen-by-the-kernel", True, True, "broken off"),
     Neighbour("in-another-namespace", False, True, "copied"),
+    Neighbour("lent", True, True, "broken off", lend=True),
+    Neighbour("lent-in-another-namespace", False, True, "copied", lend=True),
     Neighbour("not-settled", True, False, "wrong"),  # What this is all about: without it, foreign bytes arrive.
 ]
 
@@ -710,7 +721,7 @@ def test_an_edit_before_the_client_has_read_never_ends_in_a_complete_answer(
     path = tmp_path / "file"
     size = 20000  # All of it fits into the client's receive buffer.
     path.write_bytes(b"a" * size)
-    app = Guarded(path, case.settle)
+    app = Guarded(path, case.settle, case.lend)
     hidden = contextlib.nullcontext() if case.visible else temporarily(peer, "_SOCK_DIAG_BY_FAMILY", 99)
     with hidden, Served(setup, app) as served, served.connect() as client:
         client.request()

@@ -4,6 +4,7 @@ import hashlib
 import http.client
 import os
 import random
+import shutil
 import signal
 import socket
 import sqlite3
@@ -66,7 +67,7 @@ class Change:
 
 def _replace(path: Path) -> None:
     other = path.with_suffix(".new")
-    other.write_bytes(pattern(BIG, b"other"))
+    other.write_bytes(pattern(path.stat().st_size, b"other"))
     other.replace(path)
 
 
@@ -77,14 +78,16 @@ def _grow(path: Path) -> None:
 
 def _overwrite(path: Path) -> None:
     with path.open("r+b") as file:
-        file.write(pattern(BIG, b"other"))
+        file.write(pattern(path.stat().st_size, b"other"))
 
+
+MEMBER = 1_300_000
 
 CHANGES = [
     Change("replaced", _replace, True),
     Change("removed", Path.unlink, True),
     Change("grown", _grow, True),
-    Change("truncated", lambda path: os.truncate(path, BIG // 2), False),
+    Change("truncated", lambda path: os.truncate(path, path.stat().st_size // 2), False),
     Change("emptied", lambda path: os.truncate(path, 0), False),
     Change("overwritten", _overwrite, False),
 ]
@@ -116,6 +119,34 @@ def test_a_file_that_changes_arrives_exact_or_visibly_short(
         assert len(body) < BIG, "a complete answer, though the file had changed"
     assert fetch(proxied.served, "/reports/1")[0] == 200
     path.unlink(missing_ok=True)
+
+
+@pytest.mark.parametrize("way", ["direct", "proxied"])
+@pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.id)
+def test_a_bundle_of_which_a_sent_member_changes_arrives_exact_or_visibly_short(
+    change: Change, way: str, proxied: Site, data: Path
+) -> None:
+    """Its members are large enough to leave without copying, and too small for a wait each."""
+    folder = data / "bundles" / f"{change.id}-{way}"
+    folder.mkdir(parents=True)
+    for number in range(20):
+        (folder / f"{number:02}.bin").write_bytes(pattern(MEMBER, b"%d" % number))
+    port = proxied.port if way == "proxied" else port_of(proxied.served)
+    _, truth = fetch(proxied.served, f"/download/bundle/{folder.name}")
+    with socket.create_connection(("127.0.0.1", port), 20) as sock:
+        sock.sendall(get(f"/download/bundle/{folder.name}"))
+        answer = bytearray(sock.recv(1000))
+        change.make(folder / "00.bin")
+        with suppress(ConnectionResetError):
+            while block := sock.recv(1 << 20):
+                answer += block
+    head, _, body = bytes(answer).partition(b"\r\n\r\n")
+    assert b"content-length: %d" % len(truth) in head.lower()
+    if change.exact:
+        assert body == truth
+    else:
+        assert len(body) < len(truth), "a complete answer, though a member had changed"
+    shutil.rmtree(folder)
 
 
 # -- places that fail

@@ -9,6 +9,7 @@ import logging
 import os
 import sqlite3
 import threading
+import time
 import zlib
 from array import array
 from asyncio import get_running_loop
@@ -45,6 +46,8 @@ _PRUNE = "DELETE FROM checksum WHERE rowid <= (SELECT max(rowid) FROM checksum) 
 """A record written anew gets a new, higher row id: the oldest go first."""
 
 Row = tuple[int, int, str, int, int, int, int, bytes, int]
+
+_BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 _logger = logging.getLogger(__name__)
 
@@ -186,7 +189,7 @@ class Checksums:
     def _recover(self, error: sqlite3.Error | OSError) -> bool:
         """Put another table in the place of one that failed; False when it is only busy."""
         code = (getattr(error, "sqlite_errorcode", None) or sqlite3.SQLITE_CANTOPEN) & 0xFF
-        if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        if code in _BUSY:
             return False
         if self._database is not None:
             self._database.close()
@@ -211,13 +214,27 @@ def _open(directory: Path | None, patience: float) -> sqlite3.Connection:
         path = str(directory / _FILE_NAME)
     database = sqlite3.connect(path, timeout=patience)
     try:
-        database.execute("PRAGMA journal_mode = WAL")
+        _use_wal(database, patience)
         database.execute("PRAGMA synchronous = NORMAL")
         database.executescript(_SCHEMA)
     except BaseException:
         database.close()
         raise
     return database
+
+
+def _use_wal(database: sqlite3.Connection, patience: float) -> None:
+    """SQLite does not wait by itself for others to be out of the way of this, as it does for everything else."""
+    until = time.monotonic() + patience
+    while True:
+        try:
+            database.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF not in _BUSY or time.monotonic() > until:
+                raise
+            time.sleep(0.005)
+        else:
+            return
 
 
 def _rebuild(directory: Path) -> None:

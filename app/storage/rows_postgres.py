@@ -49,9 +49,13 @@ class PostgresRows:
                 yield block
             copying.result()
         finally:
-            copying.cancel()  # of no effect if it is done; else asyncpg has the server end the query
             with anyio.CancelScope(shield=True):
-                await asyncio.wait((copying,))
+                if sink.begun and not copying.done():
+                    # The server ends a COPY that it cannot send. Told to cancel it, asyncpg 0.32 takes what still
+                    # arrives for the answer to something else.
+                    connection.terminate()
+                copying.cancel()  # of no effect if it is done; a query that has sent nothing yet is ended so
+                await asyncio.gather(copying, return_exceptions=True)
                 await _close(connection)
 
     async def check(self) -> None:
@@ -79,6 +83,8 @@ class _Sink:
     """Between asyncpg, which pushes, and the reader, who pulls; has room for one block."""
 
     def __init__(self, crlf: bool) -> None:
+        self.begun = False
+        """Whether any row has come."""
         self._crlf = crlf
         self._in_quotes = False
         self._parts: list[bytes] = []
@@ -89,6 +95,7 @@ class _Sink:
 
     async def put(self, data: bytes) -> None:
         """What asyncpg calls with a number of whole rows; it reads no more until this returns."""
+        self.begun = True
         self._parts.append(data)
         self._length += len(data)
         if self._length >= self._enough:

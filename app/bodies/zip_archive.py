@@ -247,8 +247,8 @@ class ZipBody:
         if index == len(layout):
             return None
         if self._is_small(index):
-            after, run = self._run_now(index, wanted)
-            return run if stop <= layout.starts[after] else None
+            after = self._run_end(index, stop, _AT_ONCE)
+            return self._run_now(index, after, wanted) if stop <= layout.starts[after] else None
         if stop > layout.starts[index + 1] or self._archive.is_deflated(index):
             return None
         member = self._open_now(index, wanted)
@@ -308,7 +308,8 @@ class ZipBody:
         index = layout.entry_at(wanted.start)
         while index < len(layout) and layout.starts[index] < wanted.stop:
             if self._is_small(index):
-                after, run = self._run_now(index, wanted)
+                after = self._run_end(index, wanted.stop, _AT_ONCE)
+                run = self._run_now(index, after, wanted)
                 if run is None:
                     after = self._run_end(index, wanted.stop, _RUN_BYTES)
                     yield partial(self._run, index, after, wanted)
@@ -341,12 +342,11 @@ class ZipBody:
             index += 1
         return index
 
-    def _run_now(self, first: int, wanted: ByteRange) -> tuple[int, bytes | None]:
-        """What `_run` gives for a few members, and up to which, if that needs neither the disk nor packing."""
-        last = self._run_end(first, wanted.stop, _AT_ONCE)
+    def _run_now(self, first: int, last: int, wanted: ByteRange) -> bytes | None:
+        """What `_run` gives, if that needs neither the disk nor packing."""
         if not beneath.HAS_CACHED or self._archive.packs(first, last):
-            return last, None
-        return last, self._make_run(first, last, wanted, self._members.read_cached)
+            return None
+        return self._make_run(first, last, wanted, self._members.read_cached)
 
     def _run(self, first: int, last: int, wanted: ByteRange) -> bytes:
         run = self._make_run(first, last, wanted, self._members.read_into)

@@ -40,7 +40,8 @@ class Archives:
         key = identity.st_dev, identity.st_ino, recursive, form
         recent = self._recent.get(key)
         if recent is not None and await _is_current(recent.listing, directory):
-            self._recent.move_to_end(key)
+            if key in self._recent:  # others may have made room meanwhile
+                self._recent.move_to_end(key)
             return recent
         listing = await in_thread(partial(scan, directory, recursive=recursive))
         if recent is not None and recent.listing == listing:

@@ -106,6 +106,21 @@ def test_the_least_recently_used_goes_first(bundle: Path, tmp_path: Path) -> Non
         assert find(archives, others[0]) is not second
 
 
+def test_one_that_is_let_go_of_while_it_is_looked_at_serves_once_more(
+    bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Checksums() as checksums:
+        archives = Archives(checksums)
+        first = find(archives, bundle)
+
+        async def letting_go(listing: Listing, directory: Directory) -> bool:
+            archives._make_room(archives._member_limit)
+            return True
+
+        monkeypatch.setattr(zip_cache, "_is_current", letting_go)
+        assert find(archives, bundle) is first
+
+
 def test_one_that_may_change_unseen_is_not_kept(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(listings, "_UNSETTLED", 1 << 60)
     with Checksums() as checksums:

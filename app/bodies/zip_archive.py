@@ -356,13 +356,16 @@ class ZipBody:
     def _make_run(self, first: int, last: int, wanted: ByteRange, read: Read) -> bytes | None:
         """Headers and data of small members, read by `read`; None when that gives None."""
         archive, layout, listing = self._archive, self._layout, self._members.listing
-        origin = layout.starts[first]
-        run = scratch(layout.starts[last] - origin)
+        starts, packs = layout.starts, archive.packs(first, last)
+        origin = starts[first]
+        run = scratch(starts[last] - origin)
+        start = 0
         for index in range(first, last):
-            start, data_start = layout.starts[index] - origin, layout.data_start(index) - origin
-            data = run[data_start : layout.starts[index + 1] - origin]
+            header = layout.header(index)
+            data_start, stop = start + len(header), starts[index + 1] - origin
+            data = run[data_start:stop]
             announced = archive.known_crc(index)
-            if archive.is_deflated(index):
+            if packs and archive.is_deflated(index):
                 content = memoryview(bytearray(listing.size(index)))
                 read(index, content, announced)
                 data[:] = _repack(content, len(data), last=True)
@@ -372,7 +375,9 @@ class ZipBody:
                     return None
                 if announced == UNKNOWN:
                     archive.learn(index, crc)
-            run[start:data_start] = layout.header(index)  # which has the CRC by now
+                    header = layout.header(index)  # has the CRC now
+            run[start:data_start] = header
+            start = stop
         return bytes(_cut(run, origin, wanted))
 
     def _open_now(self, index: int, wanted: ByteRange) -> "_LargeMember | None":

@@ -73,9 +73,8 @@ class Members:
 
     def read_cached(self, index: int, buffer: memoryview, announced: int) -> int | None:
         """The same for the event loop: None if that would wait for the disk, or the member is not as it was listed."""
-        try:
-            fd = beneath.openat2(self.directory.fd, os.fsencode(self.listing.paths[index]), cached=True)
-        except OSError:
+        fd = beneath.open_cached(self.directory.fd, os.fsencode(self.listing.paths[index]))
+        if fd < 0:
             return None
         try:
             got = os.preadv(fd, (buffer,), 0, os.RWF_NOWAIT)

@@ -178,8 +178,7 @@ class _Stream:
 
     def _pack_whole(self, index: int, data: memoryview) -> list[bytes]:
         """The blocks of a member, or none if it is to be stored."""
-        name = self.names[index].encode()
-        if not self.packing.considers(name, len(data)):
+        if not self.packing.considers(self.names[index], len(data)):
             return []
         if len(data) > _PROBED:
             samples = [data[offset : offset + count] for offset, count in sample_offsets(len(data))]
@@ -195,7 +194,7 @@ class _Stream:
         try:
             if not self.members.is_listed(index, file.stat):
                 raise FileChanged
-            if self.packing.considers(entry.name, entry.size):
+            if self.packing.considers(self.names[index], entry.size):
                 samples = [os.pread(file.fd, count, offset) for offset, count in sample_offsets(entry.size)]
                 if packed_share(samples) <= self.packing.share:
                     described = entry._replace(method=DEFLATED, described=True)

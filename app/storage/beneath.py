@@ -34,6 +34,7 @@ def _how(flags: int, cached: bool) -> "ctypes._CArgObject":
     return ctypes.byref(_OpenHow(flags, 0, resolve))
 
 
+_CACHED = _how(READ_FLAGS, True)
 _syscall = ctypes.CDLL(None, use_errno=True).syscall
 _syscall.restype = ctypes.c_long
 _HOW_SIZE = ctypes.sizeof(_OpenHow)
@@ -51,6 +52,12 @@ def openat2(directory: int, name: bytes, flags: int = READ_FLAGS, *, cached: boo
         if code != errno.EINTR and (code != errno.EAGAIN or cached):
             break
     raise OSError(code, os.strerror(code))
+
+
+def open_cached(directory: int, name: bytes) -> int:
+    """The same for reading, from the kernel's memory alone; negative when that is not possible, for whatever reason."""
+    fd: int = _syscall(_SYS_OPENAT2, directory, name, _CACHED, _HOW_SIZE)
+    return fd
 
 
 def walk(directory: int, name: bytes, flags: int = READ_FLAGS) -> int:

@@ -151,17 +151,16 @@ class Listing:
             for path, facts in self.directories:
                 if facts_of(os.stat(path, dir_fd=directory.fd, follow_symlinks=False)) != facts:
                     return False
-            for index, path in enumerate(self.paths):
+            found = array("q")
+            for path in self.paths:
                 if path in self.links:
                     with open_beneath(directory, path) as file:
-                        status = file.stat
+                        found.extend(facts_of(file.stat))
                 else:
-                    status = os.stat(path, dir_fd=directory.fd, follow_symlinks=False)
-                if not self.matches(index, status) or status.st_mode != self._facts[_WIDTH * index + 5]:
-                    return False
+                    found.extend(facts_of(os.stat(path, dir_fd=directory.fd, follow_symlinks=False)))
         except (OSError, StorageError):
             return False
-        return True
+        return found == self._facts
 
 
 def facts_of(status: os.stat_result) -> tuple[int, int, int, int, int, int]:

@@ -54,10 +54,10 @@ class Sink:
 class Maker:
     """Makes an archive of a folder. `prepare`, before each, is not measured."""
 
-    def prepare(self, folder: Path) -> None:
+    async def prepare(self, folder: Path) -> None:
         pass
 
-    def make(self, folder: Path, sink: Sink) -> None:
+    async def make(self, folder: Path, sink: Sink) -> None:
         raise NotImplementedError
 
 
@@ -65,7 +65,7 @@ class Zipstream(Maker):
     def __init__(self, level: int | None = None) -> None:
         self._level = level
 
-    def make(self, folder: Path, sink: Sink) -> None:
+    async def make(self, folder: Path, sink: Sink) -> None:
         from zipstream import ZIP_DEFLATED, ZIP_STORED, ZipStream  # type: ignore[import-untyped]
 
         method = ZIP_STORED if self._level is None else ZIP_DEFLATED
@@ -77,7 +77,7 @@ class Zipstream(Maker):
 
 
 class Ours(Maker):
-    """Our archives, on an event loop that goes on, as a server's does; what was learned of checksums is kept.
+    """Our archives; what was learned of checksums is kept.
 
     With `zero_copy` slices of files go the way that the server takes for them, else all of them are read.
     `forgetful`, it has never been asked for the folder.
@@ -90,22 +90,19 @@ class Ours(Maker):
         self._deflated = deflated
         self._zero_copy = zero_copy
         self._forgetful = forgetful
-        self._runner = asyncio.Runner()
         self._archives = Archives(Checksums())
         self._known: set[Path] = set()
 
-    def prepare(self, folder: Path) -> None:
+    async def prepare(self, folder: Path) -> None:
         if self._forgetful:
             self._archives.checksums.close()
             self._archives = type(self._archives)(type(self._archives.checksums)())
         elif folder not in self._known:
             self._known.add(folder)
-            self.make(folder, Sink(os.open(os.devnull, os.O_WRONLY)))
+            with open(os.devnull, "wb") as nothing:
+                await self.make(folder, Sink(nothing.fileno()))
 
-    def make(self, folder: Path, sink: Sink) -> None:
-        self._runner.run(self._make(folder, sink))
-
-    async def _make(self, folder: Path, sink: Sink) -> None:
+    async def make(self, folder: Path, sink: Sink) -> None:
         from app.asgi.respond import COPY_LIMIT, MOST_LENT, MOST_WAITS
         from app.bodies.zip_archive import Archive, ZipBody
         from app.bodies.zip_deflate import DEFLATE
@@ -140,30 +137,30 @@ MAKERS: dict[str, Callable[[], Maker]] = {
 }
 
 
-def main() -> int:
-    maker, folder = MAKERS[sys.argv[1]](), Path(sys.argv[2])
-    _warm_up(maker)
+async def measure(maker: Maker, folder: Path) -> dict[str, float]:
+    """All on one event loop in one task, as in a server, so that its threads go on too."""
+    await _warm_up(maker)
     sink = Sink(sys.stdout.fileno())
     wall = cpu = 0.0
     times = 0
     while not times or (wall < ENOUGH and not sink.keeps):
-        maker.prepare(folder)
+        await maker.prepare(folder)
         wall_before, cpu_before = time.perf_counter(), time.process_time()
-        maker.make(folder, sink)
+        await maker.make(folder, sink)
         wall += time.perf_counter() - wall_before
         cpu += time.process_time() - cpu_before
         times += 1
-    print(json.dumps({"wall": wall / times, "cpu": cpu / times, "bytes": sink.length // times}), file=sys.stderr)
-    return 0
+    return {"wall": wall / times, "cpu": cpu / times, "bytes": sink.length // times}
 
 
-def _warm_up(maker: Maker) -> None:
+async def _warm_up(maker: Maker) -> None:
     """Make one small archive, so that imports and first uses are over before the clock runs."""
     with tempfile.TemporaryDirectory() as folder, open(os.devnull, "wb") as nothing:
         Path(folder, "small.txt").write_bytes(b"small " * 1000)
-        maker.prepare(Path(folder))
-        maker.make(Path(folder), Sink(nothing.fileno()))
+        await maker.prepare(Path(folder))
+        await maker.make(Path(folder), Sink(nothing.fileno()))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    account = asyncio.run(measure(MAKERS[sys.argv[1]](), Path(sys.argv[2])))
+    print(json.dumps(account), file=sys.stderr)

@@ -90,9 +90,9 @@ def test_samples_lie_inside_the_file() -> None:
 
 
 def test_which_members_are_considered() -> None:
-    assert DEFLATE.considers(b"photo.JPG", 1000)
-    assert not AUTO.considers(b"photo.JPG", 1000)
-    assert AUTO.considers(b"notes.txt", 1000)
-    assert not DEFLATE.considers(b"empty", 0)
-    assert not DEFLATE.considers(b"edge", MAX_32 - 1), "packed it might need the ZIP64 form that its size does not"
-    assert DEFLATE.considers(b"beyond", MAX_32)
+    assert DEFLATE.considers("photo.JPG", 1000)
+    assert not AUTO.considers("photo.JPG", 1000)
+    assert AUTO.considers("notes.txt", 1000)
+    assert not DEFLATE.considers("empty", 0)
+    assert not DEFLATE.considers("edge", MAX_32 - 1), "packed it might need the ZIP64 form that its size does not"
+    assert DEFLATE.considers("beyond", MAX_32)

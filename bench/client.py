@@ -6,6 +6,7 @@ Nothing here judges content (verify.py did, before); status and length are check
 """
 
 import asyncio
+import ctypes
 import json
 import mmap
 import os
@@ -23,6 +24,7 @@ _HEAD_END = b"\r\n\r\n"
 _SINK = 1 << 20
 _WAKE_AT = 1 << 20
 _EVICTION_PATIENCE = 2.0
+_libc = ctypes.CDLL(None, use_errno=True)
 _LAST_CHUNK = b"0\r\n\r\n"
 
 
@@ -271,13 +273,19 @@ def _forget(paths: Sequence[str]) -> None:
 
 
 def _is_cached(path: str) -> bool:
-    """Whether the first page of any MiB is: a read that may not wait gives it then."""
+    """Whether any page is in memory. mincore(2) only looks; a read that may not wait has pages fetched all the same."""
     with _opened(path) as descriptor:
-        for offset in range(0, os.fstat(descriptor).st_size, 1 << 20):
-            with suppress(BlockingIOError):
-                if os.preadv(descriptor, [bytearray(1)], offset, os.RWF_NOWAIT):
-                    return True
-    return False
+        size = os.fstat(descriptor).st_size
+        if not size:
+            return False
+        pages = (ctypes.c_ubyte * -(-size // mmap.PAGESIZE))()
+        with mmap.mmap(descriptor, size, mmap.MAP_PRIVATE, mmap.PROT_READ | mmap.PROT_WRITE) as mapped:
+            first = ctypes.c_char.from_buffer(mapped)
+            failed = _libc.mincore(ctypes.c_void_p(ctypes.addressof(first)), ctypes.c_size_t(size), pages)
+            del first  # or the mapping could not be closed
+        if failed:
+            raise OSError(ctypes.get_errno(), f"mincore: {path}")
+        return any(page & 1 for page in pages)
 
 
 @contextmanager

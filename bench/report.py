@@ -131,21 +131,27 @@ def machine(run: Run) -> str:
     e = run.environment
     packages = ", ".join(f"{name} {version}" for name, version in {**e["packages"], **e["programs"]}.items())
     return (
-        f"`{run.command}`, {run.started[:10]}, revision {e['revision']}: {e['cpu']}, {e['cores']} cores, "
-        f"{e['memory_gib']} GiB, {e['kernel']}, {e['python']}; {packages}."
+        f"{run.started[:10]}, revision {e['revision']}: {e['cpu']}, {e['cores']} cores, {e['memory_gib']} GiB, "
+        f"{e['kernel']}, {e['python']}; {packages}."
     )
+
+
+def _command(id: str) -> str:  # noqa: A002  # it is called so everywhere else
+    """What measures the case again."""
+    scale = next((scale.id for scale in scaling.SCALES.values() if id.startswith(f"scale-{scale.id}-")), None)
+    return f"`python -m bench scaling --scale {scale}`" if scale else f"`python -m bench run --case {id}`"
 
 
 def markdown(run: Run) -> str:
     """The whole result."""
-    parts = ["# Benchmark results", machine(run), "## Bars", _markdown_table(bars_table(run))]
+    parts = ["# Benchmark results", machine(run), f"`{run.command}`", "## Bars", _markdown_table(bars_table(run))]
     for result in run.cases:
         case = _case(result.id)
         parts += [f"## {result.id}", (case.what[0].upper() + case.what[1:] + "." if case else "")]
         parts.append(_markdown_table(rows_of(result)))
         if said := disturbance(result):
             parts.append(said)
-        parts.append(f"`python -m bench run --case {result.id}`")
+        parts.append(_command(result.id))
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -176,10 +182,12 @@ def _alternative(path: str) -> str:
 def merged(runs: Sequence[Run]) -> Run:
     """Several runs as one; of a case that several have, the last. ValueError when they are of different machines."""
     first = runs[0]
+    revisions = dict.fromkeys(str(run.environment["revision"]) for run in runs)
     if any(run.environment["cpu"] != first.environment["cpu"] for run in runs):
         raise ValueError("the runs are of different machines")
     found = {result.id: result for run in runs for result in run.cases}
-    return Run("; ".join(run.command for run in runs), first.started, first.environment, list(found.values()))
+    environment = {**first.environment, "revision": " and ".join(revisions)}
+    return Run("; ".join(run.command for run in runs), first.started, environment, list(found.values()))
 
 
 def replace_section(path: Path, text: str) -> None:
@@ -239,7 +247,7 @@ def _write_scales(run: Run, folder: Path) -> list[Path]:
 
 def comparison(a: Run, b: Run) -> str:
     """For every figure that both runs have: B over A, and whether that is more than noise."""
-    lines = [f"A: {machine(a)}", f"B: {machine(b)}", ""]
+    lines = [f"A: {a.command}, {machine(a)}", f"B: {b.command}, {machine(b)}", ""]
     if a.environment["cpu"] != b.environment["cpu"]:
         lines.append("The machines differ: ratios below compare machines, not revisions.")
     for result in b.cases:

@@ -68,6 +68,19 @@ def test_bulk_is_not_content_with_another_length_than_was_verified() -> None:
         load.bulk(address, raw(address, close=True), 200, Bulk(), (), 9_999_999)
 
 
+def test_eviction_is_asked_for_until_it_took_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A socket may hold pages for a moment after its client has all of them."""
+    (tmp_path / "file").touch()
+    answers = [True, True, False]
+    monkeypatch.setattr(client, "_is_cached", lambda path: answers.pop(0))
+    client.evict([str(tmp_path / "file")])
+    assert answers == []
+    monkeypatch.setattr(client, "_is_cached", lambda path: True)
+    monkeypatch.setattr(client, "_EVICTION_PATIENCE", 0)
+    with pytest.raises(OSError, match="stays in the page cache"):
+        client.evict([str(tmp_path / "file")])
+
+
 def test_bulk_evicts_what_it_asks_for(tmp_path: Path) -> None:
     path = tmp_path / "cold"
     path.write_bytes(CONTENT)

@@ -69,6 +69,13 @@ def test_markdown_is_made_of_whole_tables() -> None:
     assert "python -m bench run --case file-1KiB" in text
 
 
+def test_each_case_says_what_measures_it_again() -> None:
+    points = [CaseResult("scale-rows-1000", {"ours": samples(1, 1, 1)}), CaseResult("file-1KiB")]
+    text = report.markdown(Run("c", "2026-01-01T00:00:00+00:00", ENVIRONMENT, points))
+    assert "`python -m bench scaling --scale rows`" in text
+    assert "`python -m bench run --case file-1KiB`" in text
+
+
 def test_the_readme_has_figures_charts_and_missed_bars() -> None:
     text = report.summary(run(samples(30, 30, 30), samples(20, 20, 20)), ["x/file-1KiB.svg", "x/not-shown.svg"])
     lines = text.splitlines()
@@ -86,7 +93,9 @@ def test_runs_of_one_machine_merge() -> None:
     first = run(samples(20, 20, 20), samples(40, 40, 40))
     other = run(samples(30, 30, 30), samples(40, 40, 40))
     other.cases.append(CaseResult("not-modified", {"ours": samples(1, 1, 1)}))
+    other.environment = {**ENVIRONMENT, "revision": "def"}
     whole = report.merged([first, other])
+    assert "revision abc and def:" in report.machine(whole)
     assert [case.id for case in whole.cases] == ["file-1KiB", "not-modified"]
     assert whole.cases[0] is other.cases[0]
     elsewhere = Run(first.command, first.started, {**ENVIRONMENT, "cpu": "D"}, [])

@@ -1,5 +1,6 @@
 """The clients: they count whole answers, and only those."""
 
+import mmap
 import socket
 import threading
 import time
@@ -69,16 +70,25 @@ def test_bulk_is_not_content_with_another_length_than_was_verified() -> None:
 
 
 def test_eviction_is_asked_for_until_it_took_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A socket may hold pages for a moment after its client has all of them."""
-    (tmp_path / "file").touch()
-    answers = [True, True, False]
-    monkeypatch.setattr(client, "_is_cached", lambda path: answers.pop(0))
-    client.evict([str(tmp_path / "file")])
+    """A socket may hold pages for a moment after its client has all of them, and a few for longer."""
+    path = tmp_path / "file"
+    path.write_bytes(bytes(1 << 20))
+    answers = [256, 6, 5]
+    monkeypatch.setattr(client, "_cached_pages", lambda path: answers.pop(0))
+    client.evict([str(path)])
     assert answers == []
-    monkeypatch.setattr(client, "_is_cached", lambda path: True)
+    monkeypatch.setattr(client, "_cached_pages", lambda path: 256)
     monkeypatch.setattr(client, "_EVICTION_PATIENCE", 0)
     with pytest.raises(OSError, match="stays in the page cache"):
-        client.evict([str(tmp_path / "file")])
+        client.evict([str(path)])
+
+
+def test_pages_in_memory_are_counted(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.touch()
+    assert client._cached_pages(str(path)) == 0
+    path.write_bytes(bytes(10_000))
+    assert client._cached_pages(str(path)) == -(-10_000 // mmap.PAGESIZE)
 
 
 def test_bulk_evicts_what_it_asks_for(tmp_path: Path) -> None:

@@ -256,7 +256,7 @@ def evict(paths: Sequence[str]) -> None:
         if sum(left.values()) <= pages * _LEFT_CACHED:
             return
         if time.monotonic() > deadline:
-            raise OSError(f"{next(iter(left))} stays in the page cache")
+            raise OSError(f"{os.path.basename(next(iter(left)))} stays in the page cache")
         time.sleep(0.01)
 
 

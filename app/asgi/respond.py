@@ -121,13 +121,18 @@ async def _block_events(first: bytes, blocks: AsyncGenerator[bytes]) -> AsyncGen
         yield _body(block)
 
 
+def least_slice(total: int, most: int) -> int:
+    """Slices of up to so many bytes are copied, so that an answer of `total` bytes has at most `most` larger ones."""
+    return max(COPY_LIMIT, total // most)
+
+
 class _Lender:
     """Files of which pages are on their way to the client, held open until its side has them."""
 
     def __init__(self, total: int, *, together: bool) -> None:
-        self.alone = max(COPY_LIMIT, total // MOST_WAITS)
+        self.alone = least_slice(total, MOST_WAITS)
         """Slices of more than so many bytes wait by themselves."""
-        self.least = max(COPY_LIMIT, total // (MOST_WAITS * MOST_LENT)) if together else self.alone
+        self.least = least_slice(total, MOST_WAITS * MOST_LENT) if together else self.alone
         """Slices of no more than so many bytes are copied."""
         self.files: list[OpenFile] = []
 

@@ -84,26 +84,29 @@ class Ours(Maker):
     """
 
     def __init__(self, *, deflated: bool = False, zero_copy: bool = False, forgetful: bool = False) -> None:
-        from app.bodies.zip_cache import Archives
-        from app.storage.checksums import Checksums
-
         self._deflated = deflated
         self._zero_copy = zero_copy
         self._forgetful = forgetful
-        self._archives = Archives(Checksums())
         self._known: set[Path] = set()
+        self._begin()
+
+    def _begin(self) -> None:
+        from app.bodies.zip_cache import Archives
+        from app.storage.checksums import Checksums
+
+        self._archives = Archives(Checksums())
 
     async def prepare(self, folder: Path) -> None:
         if self._forgetful:
             self._archives.checksums.close()
-            self._archives = type(self._archives)(type(self._archives.checksums)())
+            self._begin()
         elif folder not in self._known:
             self._known.add(folder)
             with open(os.devnull, "wb") as nothing:
                 await self.make(folder, Sink(nothing.fileno()))
 
     async def make(self, folder: Path, sink: Sink) -> None:
-        from app.asgi.respond import COPY_LIMIT, MOST_LENT, MOST_WAITS
+        from app.asgi.respond import MOST_LENT, MOST_WAITS, least_slice
         from app.bodies.zip_archive import Archive, ZipBody
         from app.bodies.zip_deflate import DEFLATE
         from app.bodies.zip_stream import deflate
@@ -116,7 +119,7 @@ class Ours(Maker):
                 async for block in deflate(found, directory, DEFLATE, self._archives.checksums):
                     sink.take(block)
                 return
-            least = max(COPY_LIMIT, found.size // (MOST_WAITS * MOST_LENT))
+            least = least_slice(found.size, MOST_WAITS * MOST_LENT)
             async for piece in ZipBody(found, directory).pieces(0, found.size):
                 if isinstance(piece, bytes):
                     sink.take(piece)

@@ -10,6 +10,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -389,6 +390,23 @@ def test_a_member_that_changed_since_the_plan_cuts_the_transfer(pair: Path, faul
             assert at_hand(archive, pair, start, start + 10) is None
     with pytest.raises(FileChanged):
         cut(archive, pair)
+
+
+@pytest.mark.parametrize("member", ["a-small", "b-large"])
+def test_a_member_that_changes_while_it_is_read_is_not_at_hand(
+    pair: Path, member: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive = known(archive_of(pair), pair)
+    start = archive.layout.data_start(archive.listing.paths.index(member))
+    read = os.preadv
+
+    def read_and_rewrite(*arguments: Any) -> int:
+        got = read(*arguments)
+        rewrite(pair / member)
+        return got
+
+    monkeypatch.setattr(os, "preadv", read_and_rewrite)
+    assert at_hand(archive, pair, start, start + 10) is None
 
 
 @pytest.mark.parametrize("fault", ["rewritten", "rewritten-longer", "edited-with-times-put-back", "shrunk"])

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from app.storage import checksums
 from app.storage.checksums import Checksum, Checksums
 from app.storage.listing import Facts, Listing
 from tests.support.archives import as_dict
@@ -251,3 +252,32 @@ def test_several_workers_share_one_table(tmp_path: Path) -> None:
     files = [FILE._replace(inode=worker * 1000 + number) for worker in range(3) for number in range(200)]
     with Checksums(tmp_path) as table:
         assert find(table, *files) == {index: Checksum(facts.inode) for index, facts in enumerate(files)}
+
+
+class Busy:
+    """A connection that another one is in the way of, so many times."""
+
+    def __init__(self, times: int, code: int = sqlite3.SQLITE_BUSY) -> None:
+        self.times = times
+        self.code = code
+        self.asked = 0
+
+    def execute(self, statement: str) -> None:
+        self.asked += 1
+        if self.asked <= self.times:
+            error = sqlite3.OperationalError("database is locked")
+            error.sqlite_errorcode = self.code
+            raise error
+
+
+def test_the_change_to_wal_waits_for_others_as_sqlite_itself_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)
+    busy = Busy(3)
+    checksums._use_wal(busy, 60)  # type: ignore[arg-type]
+    assert busy.asked == 4
+    with pytest.raises(sqlite3.OperationalError):
+        checksums._use_wal(Busy(3), -1)  # type: ignore[arg-type]
+    full = Busy(1, sqlite3.SQLITE_FULL)
+    with pytest.raises(sqlite3.OperationalError):
+        checksums._use_wal(full, 60)  # type: ignore[arg-type]
+    assert full.asked == 1

@@ -121,7 +121,7 @@ class Server:
         scratch = Path(self._scratch.name)
         launch = Launch(self.data, scratch, free_port(), free_port(), self.database_url)
         self.address = Address("127.0.0.1", launch.port)
-        environment = {**os.environ, "PATH": _PATH, "PYTHONPATH": str(ROOT), "TMPDIR": str(scratch)}
+        environment = {**os.environ, "PATH": _PATH, "PYTHONPATH": f"{ROOT}/app:{ROOT}", "TMPDIR": str(scratch)}
         environment |= self.target.environment(launch)
         try:
             with on_core(self.core), open(scratch / "log", "wb") as log:
@@ -204,12 +204,12 @@ class Server:
 
 def _app_environment(launch: Launch) -> dict[str, str]:
     (launch.scratch / "state").mkdir(exist_ok=True)
-    values = {"APP_DATA_DIR": str(launch.data), "APP_STATE_DIR": str(launch.scratch / "state")}
-    return values | ({"APP_DATABASE_URL": launch.database_url} if launch.database_url else {})
+    values = {"DOWNLOADS_DATA_DIR": str(launch.data), "DOWNLOADS_STATE_DIR": str(launch.scratch / "state")}
+    return values | ({"DOWNLOADS_DATABASE_URL": launch.database_url} if launch.database_url else {})
 
 
 def _serve(port: int, launch: Launch) -> list[str]:
-    return [sys.executable, "-m", "app", "serve", str(launch.data), "--port", str(port), "--no-access-log"]
+    return [sys.executable, "-m", "asgi_downloads", "serve", str(launch.data), "--port", str(port), "--no-access-log"]
 
 
 def _offloaded(launch: Launch) -> list[tuple[int, list[str]]]:
@@ -272,16 +272,16 @@ TARGETS: dict[str, Target | Program] = {
     target.id: target
     for target in (
         Target(
-            "ours", "this service: `python -m app serve`", lambda launch: [(launch.port, _serve(launch.port, launch))],
+            "ours", "this service: `asgi-downloads serve`", lambda launch: [(launch.port, _serve(launch.port, launch))],
             _app_environment,
         ),
         Target(
             "ours-fallback", "this service on plain uvicorn, no zero-copy",
-            lambda launch: [(launch.port, _uvicorn("app.main:app", launch))], _app_environment,
+            lambda launch: [(launch.port, _uvicorn("asgi_downloads.main:app", launch))], _app_environment,
         ),
         Target(
             "ours-nginx", "this service behind nginx, which sends the files (X-Accel-Redirect)", _offloaded,
-            lambda launch: {**_app_environment(launch), "APP_ACCEL_PREFIX": "/_protected/"}, needs=("nginx",),
+            lambda launch: {**_app_environment(launch), "DOWNLOADS_ACCEL_PREFIX": "/_protected/"}, needs=("nginx",),
         ),
         Target(
             "hello", "uvicorn, 1 KiB from memory: the floor",

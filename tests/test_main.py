@@ -15,9 +15,9 @@ from urllib.request import urlopen
 
 import pytest
 
-from app import demo
-from app.__main__ import main
-from app.settings import TABLE, Settings
+from asgi_downloads import demo
+from asgi_downloads.__main__ import main
+from asgi_downloads.service.settings import TABLE, Settings
 from tests.support.serving import environment, serving
 
 
@@ -26,7 +26,7 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty working directory, and no settings in the environment."""
     monkeypatch.chdir(tmp_path)
     for name in os.environ:
-        if name.startswith("APP_"):
+        if name.startswith("DOWNLOADS_"):
             monkeypatch.delenv(name)
     return tmp_path
 
@@ -66,7 +66,7 @@ REFUSED = [
     Refused("bad-setting-checked", "check-config --port x", "--port: 'x' is not a whole number between 0 and 65535"),
     Refused("no-config-file", "serve --config none.toml", "none.toml: cannot be read: No such file or directory"),
     Refused("default-directory-missing", "serve", "data directory 'data' does not exist"),
-    Refused("directory-missing-what-to-do", "serve none", "or make a sample with 'python -m app demo none'"),
+    Refused("directory-missing-what-to-do", "serve none", "or make a sample with 'python -m asgi_downloads demo none'"),
     Refused("directory-is-a-file", "serve {sample}/app.db", "app.db' is not a directory"),
     Refused("port-in-use", "serve {sample} --port {taken}", "port {taken} of 127.0.0.1 is in use: choose another"),
     Refused("host-of-another", "serve {sample} --host 192.0.2.1", "host '192.0.2.1' is not an address of this machine"),
@@ -120,7 +120,11 @@ def test_a_name_with_a_line_end_still_makes_one_line(capfd: pytest.CaptureFixtur
 @pytest.mark.parametrize("command", ["serve none", "serve --port x", "bogus", "demo /dev/null"])
 def test_the_process_ends_so_too(command: str) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "app", *command.split()], env=environment(), capture_output=True, text=True, timeout=20
+        [sys.executable, "-m", "asgi_downloads", *command.split()],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=20,
     )
     assert done.returncode == 2
     assert done.stdout == ""
@@ -141,19 +145,19 @@ def test_check_config_prints_every_setting_with_its_source(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     Path("app.toml").write_text("workers = 3\nport = 1\n")
-    monkeypatch.setenv("APP_PORT", "2")
-    monkeypatch.setenv("APP_DATABASE_URL", "postgresql://me:secret@db/users")
+    monkeypatch.setenv("DOWNLOADS_PORT", "2")
+    monkeypatch.setenv("DOWNLOADS_DATABASE_URL", "postgresql://me:secret@db/users")
     assert main(["check-config", "files", "--config", "app.toml", "--access-log", "--etag", "portable"]) == 0
     lines = dict(line.split("  # ") for line in capsys.readouterr().out.splitlines())
     told = {setting.rstrip(): source for setting, source in lines.items()}
     assert len(told) == len(TABLE)
     assert told['data_dir = "files"'] == "--data-dir"
     assert told["workers = 3"] == "app.toml: workers"
-    assert told["port = 2"] == "APP_PORT"
+    assert told["port = 2"] == "DOWNLOADS_PORT"
     assert told["access_log = true"] == "--access-log"
     assert told['etag = "portable"'] == "--etag"
     assert told['host = "127.0.0.1"'] == "default"
-    assert told['database_url = "postgresql://me:***@db/users"'] == "APP_DATABASE_URL"
+    assert told['database_url = "postgresql://me:***@db/users"'] == "DOWNLOADS_DATABASE_URL"
 
 
 def test_demo_makes_the_tree_and_says_how_to_serve_it(capsys: pytest.CaptureFixture[str]) -> None:
@@ -167,7 +171,7 @@ def test_ctrl_c_while_the_demo_is_made_leaves_nothing(monkeypatch: pytest.Monkey
     def interrupted(*args: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("app.demo.users.write", interrupted)
+    monkeypatch.setattr("asgi_downloads.demo.users.write", interrupted)
     assert main(["demo", "here"]) == 130
     assert os.listdir() == []
 
@@ -210,7 +214,7 @@ def test_serve_tells_where_and_what_to_try(
         announce(case.url)
         return 0
 
-    monkeypatch.setattr("app.server.run.run", run)
+    monkeypatch.setattr("asgi_downloads.server.process.run.run", run)
     assert main(shlex.split(case.command.format(sample=sample))) == 0
     first, *rest = capsys.readouterr().out.splitlines()
     assert first == case.first.format(sample=sample)
@@ -218,7 +222,7 @@ def test_serve_tells_where_and_what_to_try(
 
 
 def test_serve_takes_the_directory_of_the_environment(sample: Path) -> None:
-    with serving(environ={"APP_DATA_DIR": str(sample)}) as served:
+    with serving(environ={"DOWNLOADS_DATA_DIR": str(sample)}) as served:
         assert served.line.startswith(f"Serving {sample} on http://127.0.0.1:")
         with urlopen(f"{served.url}/download/report.pdf") as answer:
             assert answer.read() == (sample / "downloads" / "report.pdf").read_bytes()

@@ -1,4 +1,4 @@
-"""The command line: `python -m app`, installed as `asgi-downloads`.
+"""The command line: `python -m asgi_downloads`, installed as `asgi-downloads`.
 
 What goes wrong before serving is one line on stderr and exit code 2; nothing is imported that the
 command does not need.
@@ -13,9 +13,9 @@ from pathlib import Path
 from shlex import quote
 from typing import NoReturn
 
-from app import demo
-from app.server.checks import StartError, check
-from app.settings import CONFIG, TABLE, Settings, SettingsError, as_toml, gather, nearest
+from asgi_downloads import demo
+from asgi_downloads.server.process.checks import StartError, check
+from asgi_downloads.service.settings import CONFIG, TABLE, Settings, SettingsError, as_toml, gather, nearest
 
 PROGRAM = "asgi-downloads"
 DEMO_DIR = Path("demo")
@@ -110,7 +110,7 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
 
 
 def _serve(args: argparse.Namespace) -> int:
-    from app.server.run import run  # and with it uvicorn
+    from asgi_downloads.server.process.run import run  # and with it uvicorn
 
     flags = _flags(args)
     gathered = gather(flags, os.environ, args.config)
@@ -149,7 +149,7 @@ def _check_config(args: argparse.Namespace) -> int:
 
 
 def _nginx_config(args: argparse.Namespace) -> int:
-    from app.server.nginx_config import nginx_config
+    from asgi_downloads.server.deploy.nginx import nginx_config
 
     settings = Settings.load(_flags(args), os.environ, args.config)
     print(nginx_config(settings, args.listen or ["80"], args.server_name, args.log_file), end="")
@@ -157,7 +157,7 @@ def _nginx_config(args: argparse.Namespace) -> int:
 
 
 def _systemd_unit(args: argparse.Namespace) -> int:
-    from app.server.systemd_unit import service_unit, socket_unit
+    from asgi_downloads.server.deploy.systemd import service_unit, socket_unit
 
     gathered = gather(_flags(args), os.environ, args.config)
     settings = Settings.of(gathered)

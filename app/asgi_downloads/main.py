@@ -1,6 +1,6 @@
-"""What an ASGI server is told to load: `app.main:app`, or `app.main:create_app` as a factory."""
+"""What an ASGI server is told to load: `asgi_downloads.main:app`, or `asgi_downloads.main:create_app` as a factory."""
 
-from app.application import create_app
+from asgi_downloads.service.application import create_app
 
 app = create_app()
 

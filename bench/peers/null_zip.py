@@ -91,8 +91,8 @@ class Ours(Maker):
         self._begin()
 
     def _begin(self) -> None:
-        from app.bodies.zip_cache import Archives
-        from app.storage.checksums import Checksums
+        from asgi_downloads.bodies.zip.cache import Archives
+        from asgi_downloads.storage.files.checksums import Checksums
 
         self._archives = Archives(Checksums())
 
@@ -106,11 +106,11 @@ class Ours(Maker):
                 await self.make(folder, Sink(nothing.fileno()))
 
     async def make(self, folder: Path, sink: Sink) -> None:
-        from app.asgi.respond import MOST_LENT, MOST_WAITS, least_slice
-        from app.bodies.zip_archive import Archive, ZipBody
-        from app.bodies.zip_deflate import DEFLATE
-        from app.bodies.zip_stream import deflate
-        from app.storage.tree import Tree
+        from asgi_downloads.asgi.respond import MOST_LENT, MOST_WAITS, least_slice
+        from asgi_downloads.bodies.zip.archive import Archive, ZipBody
+        from asgi_downloads.bodies.zip.deflate import DEFLATE
+        from asgi_downloads.bodies.zip.first_deflate import deflate
+        from asgi_downloads.storage.files.tree import Tree
 
         form = DEFLATE.form if self._deflated else ""
         async with Tree(folder.parent).subtree(folder.name) as directory:

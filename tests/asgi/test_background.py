@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from app.asgi.background import BackgroundTasks
+from asgi_downloads.asgi.background import BackgroundTasks
 
 
 def test_calls_are_made_in_order_and_off_the_loop_where_they_may_block() -> None:

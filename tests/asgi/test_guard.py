@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from app.asgi.errors import BrokenTransfer, Disconnected
-from app.asgi.guard import Guard
-from app.asgi.types import ASGIApp, Message, Receive, Scope, Send
-from app.http.errors import HTTPError, RangeNotSatisfiable
-from app.storage.errors import Exhausted, FileChanged, NotFound, OutsideRoot, Unavailable
+from asgi_downloads.asgi.errors import BrokenTransfer, Disconnected
+from asgi_downloads.asgi.guard import Guard
+from asgi_downloads.asgi.types import ASGIApp, Message, Receive, Scope, Send
+from asgi_downloads.http.errors import HTTPError, RangeNotSatisfiable
+from asgi_downloads.storage.errors import Exhausted, FileChanged, NotFound, OutsideRoot, Unavailable
 from tests.support.asgi import Recorder, exchange, http_scope
 
 

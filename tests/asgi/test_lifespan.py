@@ -6,8 +6,8 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from app.asgi.lifespan import lifespan
-from app.asgi.types import Message
+from asgi_downloads.asgi.lifespan import lifespan
+from asgi_downloads.asgi.types import Message
 
 
 @pytest.mark.parametrize(

@@ -9,15 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from app.asgi.errors import BrokenTransfer, Disconnected
-from app.asgi.request import SETTLE, ZERO_COPY
-from app.asgi.respond import COPY_LIMIT, MOST_LENT, TAIL, respond, respond_blocks
-from app.asgi.types import Message
-from app.bodies.base import Body, FileSlice, Piece
-from app.bodies.stored_file import StoredFile
-from app.http.message import ByteRange, Plan, Segment
-from app.storage.errors import FileChanged
-from app.storage.openfile import OpenFile
+from asgi_downloads.asgi.errors import BrokenTransfer, Disconnected
+from asgi_downloads.asgi.request import SETTLE, ZERO_COPY
+from asgi_downloads.asgi.respond import COPY_LIMIT, MOST_LENT, TAIL, respond, respond_blocks
+from asgi_downloads.asgi.types import Message
+from asgi_downloads.bodies.base import Body, FileSlice, Piece
+from asgi_downloads.bodies.stored_file import StoredFile
+from asgi_downloads.http.message import ByteRange, Plan, Segment
+from asgi_downloads.storage.errors import FileChanged
+from asgi_downloads.storage.files.openfile import OpenFile
 from tests.support.asgi import Recorder, http_scope
 
 pytestmark = pytest.mark.usefixtures("no_descriptor_left")
@@ -147,8 +147,8 @@ def test_many_slices_wait_for_the_client_together(path: Path) -> None:
 
 
 def test_the_waits_of_an_answer_are_few_however_many_slices_it_has(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.asgi.respond.MOST_WAITS", 3)
-    monkeypatch.setattr("app.asgi.respond.MOST_LENT", 2)
+    monkeypatch.setattr("asgi_downloads.asgi.respond.MOST_WAITS", 3)
+    monkeypatch.setattr("asgi_downloads.asgi.respond.MOST_LENT", 2)
     many, _ = send_file(path, *[PART] * 5, extensions=(ZERO_COPY, SETTLE))
     assert [event.get("settle", False) for event in slices(many)] == [False, False, True] * 2
     more, _ = send_file(path, *[PART] * 7, extensions=(ZERO_COPY, SETTLE))

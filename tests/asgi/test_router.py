@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import pytest
 
-from app.asgi.router import Route, Router
-from app.asgi.types import Receive, Scope, Send
-from app.http.errors import HTTPError
+from asgi_downloads.asgi.router import Route, Router
+from asgi_downloads.asgi.types import Receive, Scope, Send
+from asgi_downloads.http.errors import HTTPError
 from tests.support.asgi import exchange
 
 

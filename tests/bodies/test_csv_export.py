@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import pytest
 
-from app.bodies.csv_export import export_blocks
-from app.storage.errors import Unavailable
-from app.storage.row_source import COLUMNS, Csv, JsonLines, Notation, Selection
+from asgi_downloads.bodies.csv_export import export_blocks
+from asgi_downloads.storage.errors import Unavailable
+from asgi_downloads.storage.rows.source import COLUMNS, Csv, JsonLines, Notation, Selection
 
 pytestmark = pytest.mark.anyio
 

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.bodies import gzip_blocks as module
-from app.bodies.gzip_blocks import gzip_blocks
+from asgi_downloads.bodies import gzip_blocks as module
+from asgi_downloads.bodies.gzip_blocks import gzip_blocks
 from tests.support.tools import require
 
 pytestmark = pytest.mark.anyio

@@ -8,7 +8,7 @@ from contextlib import aclosing
 import anyio
 import pytest
 
-from app.bodies.ahead import Ready, in_order
+from asgi_downloads.bodies.in_order import Ready, in_order
 
 pytestmark = pytest.mark.anyio
 

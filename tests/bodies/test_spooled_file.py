@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from app.bodies.made_file import content_tag, made_file
-from app.storage.errors import Exhausted
-from app.storage.temporary import MadeFile, TemporaryFiles
+from asgi_downloads.bodies.spooled_file import content_tag, made_file
+from asgi_downloads.storage.errors import Exhausted
+from asgi_downloads.storage.files.temporary import MadeFile, TemporaryFiles
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("no_descriptor_left")]
 

@@ -31,8 +31,8 @@ from tests.conformance.run import Bench, Recorder, SetupFailed
 from tests.conformance.targets import PROJECT, Fleet, Reference, Service
 
 MODULES: Final = (
-    *sorted(path for path in (PROJECT / "app" / "http").glob("*.py")),
-    PROJECT / "app" / "asgi" / "router.py",
+    *sorted(path for path in (PROJECT / "app" / "asgi_downloads" / "http").glob("*.py")),
+    PROJECT / "app" / "asgi_downloads" / "asgi" / "router.py",
 )
 UNIT_TESTS: Final = ("tests/http", "tests/asgi/test_router.py")
 PATIENCE: Final = 15

@@ -248,7 +248,7 @@ def _open_files(pid: int) -> set[str]:
 def _(stage: Stage) -> None:
     temporary = stage.work / "temporary"
     temporary.mkdir()
-    env = {"TMPDIR": str(temporary), "APP_TEMP_DIR": str(temporary)}
+    env = {"TMPDIR": str(temporary), "DOWNLOADS_TEMP_DIR": str(temporary)}
     with _own_server(stage, "temporary", env) as server:
         before = set(temporary.rglob("*"))
         for target in ("/reports/generate/1", "/export/data", "/reports/generate/%00"):
@@ -264,7 +264,7 @@ def _(stage: Stage) -> None:
 def _own_server(
     stage: Stage, name: str, env: dict[str, str] | None = None, data_dir: Path | None = None
 ) -> Iterator[Server]:
-    command = [sys.executable, "-m", "app", "serve", str(data_dir or stage.data_dir), "--port", "0"]
+    command = [sys.executable, "-m", "asgi_downloads", "serve", str(data_dir or stage.data_dir), "--port", "0"]
     with process(name, command, stage.work / f"{name}.log", env=env) as server:
         yield server
 
@@ -279,7 +279,7 @@ def _own_server(
 def _(stage: Stage) -> None:
     from starlette.background import BackgroundTasks as Theirs
 
-    from app.asgi.background import BackgroundTasks as Ours
+    from asgi_downloads.asgi.background import BackgroundTasks as Ours
 
     def played(add: Callable[..., None], run: Callable[[], Any]) -> list[str]:
         done: list[str] = []
@@ -486,7 +486,7 @@ def _(stage: Stage) -> None:
 
 @_scenario("start-fails-in-one-line", "M1", "choice", "exit status 2 and one line, no traceback", frozenset({"serve"}))
 def _(stage: Stage) -> None:
-    command = [sys.executable, "-m", "app", "serve", str(stage.work / "missing"), "--port", "0"]
+    command = [sys.executable, "-m", "asgi_downloads", "serve", str(stage.work / "missing"), "--port", "0"]
     ended = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=TIMEOUT * 2, check=False)
     assert ended.returncode == 2
     assert len(ended.stderr.strip().splitlines()) == 1, ended.stderr
@@ -544,7 +544,7 @@ def _runs(pid: int) -> bool:
 def _rooted(stage: Stage, subject: Subject, *options: str) -> Iterator[Server]:
     command = [sys.executable, "-m", "uvicorn", subject.spec, "--port", "0", "--no-access-log", *options]
     name = f"rooted-{type(subject).__name__}"
-    with process(name, command, stage.work / f"{name}.log", env={"APP_DATA_DIR": str(stage.data_dir)}) as server:
+    with process(name, command, stage.work / f"{name}.log", env={"DOWNLOADS_DATA_DIR": str(stage.data_dir)}) as server:
         yield server
 
 

@@ -119,22 +119,22 @@ class Reference:
 class Service:
     """The service itself."""
 
-    spec = "app.main:app"
+    spec = "asgi_downloads.main:app"
 
     def create(self, data_dir: Path) -> Any:
         try:
-            main = importlib.import_module("app.main")
-            settings = importlib.import_module("app.settings")
+            main = importlib.import_module("asgi_downloads.main")
+            settings = importlib.import_module("asgi_downloads.service.settings")
         except ModuleNotFoundError as error:
             raise Unavailable(f"no {error.name} yet") from None
         return main.create_app(settings.Settings.load({"data_dir": data_dir}, {}))
 
     def serve_command(self, data_dir: Path) -> list[str] | None:
-        return [sys.executable, "-m", "app", "serve", str(data_dir), "--port", "0"]
+        return [sys.executable, "-m", "asgi_downloads", "serve", str(data_dir), "--port", "0"]
 
 
 def _env(data_dir: Path) -> dict[str, str]:
-    return {"APP_DATA_DIR": str(data_dir)}
+    return {"DOWNLOADS_DATA_DIR": str(data_dir)}
 
 
 @contextmanager
@@ -151,7 +151,7 @@ def in_process_zerocopy(subject: Subject, data_dir: Path, work: Path) -> Iterato
 
 @contextmanager
 def serve(subject: Subject, data_dir: Path, work: Path) -> Iterator[Server]:
-    """`python -m app serve`: uvicorn with our protocol class."""
+    """`python -m asgi_downloads serve`: uvicorn with our protocol class."""
     command = subject.serve_command(data_dir)
     if command is None:
         raise Unavailable("only the service has a server of its own")
@@ -248,11 +248,11 @@ def nginx(subject: Subject, data_dir: Path, work: Path) -> Iterator[Server]:
 
 @contextmanager
 def nginx_offload(subject: Subject, data_dir: Path, work: Path) -> Iterator[Server]:
-    """nginx that sends whole files itself, as `APP_ACCEL_PREFIX` lets it."""
+    """nginx that sends whole files itself, as `DOWNLOADS_ACCEL_PREFIX` lets it."""
     command = subject.serve_command(data_dir)
     if command is None:
         raise Unavailable("only the service lets nginx send its files")
-    upstream = process("serve", command, work / "serve.log", env={"APP_ACCEL_PREFIX": ACCEL_PREFIX})
+    upstream = process("serve", command, work / "serve.log", env={"DOWNLOADS_ACCEL_PREFIX": ACCEL_PREFIX})
     with _behind_nginx(work, upstream, OFFLOAD.format(prefix=ACCEL_PREFIX, data_dir=data_dir)) as server:
         yield server
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from app.demo import gif, h264, jpeg, mp4, pdf, png, video
-from app.demo.bits import Bits
+from asgi_downloads.demo import gif, h264, jpeg, mp4, pdf, png, video
+from asgi_downloads.demo.bits import Bits
 from tests.support.tools import require
 
 PALETTE = bytes(range(128)) * 3

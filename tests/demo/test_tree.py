@@ -13,8 +13,8 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
-from app import demo
-from app.demo import tree, users
+from asgi_downloads import demo
+from asgi_downloads.demo import tree, users
 from tests.support.serving import ROOT, environment
 
 DIGEST = "be7647109027fdbb80fe5ad6d1ad68bf807075e28a1f20fca76880270f2ca535"
@@ -45,7 +45,7 @@ def test_every_run_and_every_machine_makes_the_same_bytes(made: Path) -> None:
 
 def test_another_process_with_another_hash_seed_makes_the_same(made: Path, tmp_path: Path) -> None:
     subprocess.run(
-        [sys.executable, "-m", "app", "demo", tmp_path / "again", "--users", "100"],
+        [sys.executable, "-m", "asgi_downloads", "demo", tmp_path / "again", "--users", "100"],
         env=environment({"PYTHONHASHSEED": "1", "TZ": "Asia/Tokyo", "LC_ALL": "C"}),
         stdout=subprocess.DEVNULL,
         check=True,
@@ -166,12 +166,13 @@ def test_users_are_made_by_the_hundred_thousand_in_a_second_or_two(tmp_path: Pat
 
 
 def test_the_samples_need_only_the_standard_library() -> None:
-    code = "import sys; before = set(sys.modules); import app.demo; print(*set(sys.modules) - before)"
+    code = "import sys; before = set(sys.modules); import asgi_downloads.demo; print(*set(sys.modules) - before)"
     done = subprocess.run(
         [sys.executable, "-S", "-c", code], cwd=ROOT, env=environment(), capture_output=True, text=True, check=True
     )
-    foreign = {name for name in done.stdout.split() if name.partition(".")[0] not in {*sys.stdlib_module_names, "app"}}
+    known = {*sys.stdlib_module_names, "asgi_downloads"}
+    foreign = {name for name in done.stdout.split() if name.partition(".")[0] not in known}
     assert not foreign
     assert {
-        name for name in done.stdout.split() if name.startswith("app.") and not name.startswith("app.demo")
+        name for name in done.stdout.split() if name.startswith("app.") and not name.startswith("asgi_downloads.demo")
     } == set()

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from app.application import Application, create_app
-from app.settings import Settings
+from asgi_downloads.service.application import Application, create_app
+from asgi_downloads.service.settings import Settings
 from tests.conftest import assert_none_left, descriptors
 
 MODIFIED = 1_700_000_000  # Tue, 14 Nov 2023 22:13:20 GMT

@@ -12,16 +12,16 @@ from pathlib import Path
 
 import pytest
 
-from app.asgi.guard import Guard
-from app.asgi.router import Route, Router
-from app.asgi.types import ASGIApp, Message
-from app.bodies.zip_archive import Archive
-from app.bodies.zip_cache import Archives
-from app.endpoints import bundle as endpoint
-from app.endpoints.bundle import BundleEndpoint
-from app.storage import listing
-from app.storage.checksums import Checksums
-from app.storage.tree import Tree
+from asgi_downloads.asgi.guard import Guard
+from asgi_downloads.asgi.router import Route, Router
+from asgi_downloads.asgi.types import ASGIApp, Message
+from asgi_downloads.bodies.zip.archive import Archive
+from asgi_downloads.bodies.zip.cache import Archives
+from asgi_downloads.endpoints import bundle as endpoint
+from asgi_downloads.endpoints.bundle import BundleEndpoint
+from asgi_downloads.storage.files import listing
+from asgi_downloads.storage.files.checksums import Checksums
+from asgi_downloads.storage.files.tree import Tree
 from tests.support.asgi import Recorder, exchange, http_scope
 
 pytestmark = pytest.mark.usefixtures("no_descriptor_left")
@@ -328,7 +328,7 @@ def test_a_bundle_that_never_stays_the_same_is_503(app: ASGIApp, root: Path, mon
         (root / "b" / "text.txt").write_bytes(TEXT)
         return found
 
-    monkeypatch.setattr("app.bodies.zip_cache.scan", scan_and_change)
+    monkeypatch.setattr("asgi_downloads.bodies.zip.cache.scan", scan_and_change)
     answer = get(app)
     assert answer.status == 503
     assert answer.headers[b"retry-after"] == b"1"
@@ -346,7 +346,7 @@ def test_a_bundle_that_changed_once_while_it_was_listed_is_listed_again(
             (root / "b" / "text.txt").write_bytes(TEXT[:-1])
         return found
 
-    monkeypatch.setattr("app.bodies.zip_cache.scan", scan_and_change)
+    monkeypatch.setattr("asgi_downloads.bodies.zip.cache.scan", scan_and_change)
     answer = get(app)
     assert answer.status == 200
     with zipfile.ZipFile(io.BytesIO(bytes(answer.content))) as archive:

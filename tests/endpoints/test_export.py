@@ -19,16 +19,16 @@ import pytest
 from fastapi import FastAPI, Query
 from pydantic import BeforeValidator
 
-from app.application import Application, create_app
-from app.asgi.guard import Guard
-from app.asgi.types import ASGIApp
-from app.bodies.data_export import ROWS, data_blocks
-from app.endpoints.export import ExportData, ExportUsers
-from app.settings import Settings
-from app.storage.errors import Exhausted, MissingExtra
-from app.storage.row_source import COLUMNS
-from app.storage.rows import SQLiteRows
-from app.storage.temporary import TemporaryFiles
+from asgi_downloads.asgi.guard import Guard
+from asgi_downloads.asgi.types import ASGIApp
+from asgi_downloads.bodies.data_export import ROWS, data_blocks
+from asgi_downloads.endpoints.export import ExportData, ExportUsers
+from asgi_downloads.service.application import Application, create_app
+from asgi_downloads.service.settings import Settings
+from asgi_downloads.storage.errors import Exhausted, MissingExtra
+from asgi_downloads.storage.files.temporary import TemporaryFiles
+from asgi_downloads.storage.rows.source import COLUMNS
+from asgi_downloads.storage.rows.sqlite import SQLiteRows
 from tests.conftest import assert_none_left, descriptors
 from tests.support.asgi import Recorder, exchange, http_scope
 

@@ -9,16 +9,16 @@ from urllib.parse import quote
 
 import pytest
 
-from app.application import Application
-from app.asgi.guard import Guard
-from app.asgi.router import Route, Router
-from app.asgi.types import ASGIApp
-from app.bodies import report as module
-from app.bodies.made_file import content_tag
-from app.bodies.report import SAMPLE, Report
-from app.endpoints.generated_report import GeneratedReport
-from app.storage.errors import Exhausted
-from app.storage.temporary import TemporaryFiles
+from asgi_downloads.asgi.guard import Guard
+from asgi_downloads.asgi.router import Route, Router
+from asgi_downloads.asgi.types import ASGIApp
+from asgi_downloads.bodies.report import report as module
+from asgi_downloads.bodies.report.report import SAMPLE, Report
+from asgi_downloads.bodies.spooled_file import content_tag
+from asgi_downloads.endpoints.generated_report import GeneratedReport
+from asgi_downloads.service.application import Application
+from asgi_downloads.storage.errors import Exhausted
+from asgi_downloads.storage.files.temporary import TemporaryFiles
 from tests.conftest import assert_none_left, descriptors
 from tests.endpoints.test_export import get, write_users
 from tests.support.asgi import Recorder, http_scope

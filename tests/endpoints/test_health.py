@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from app.application import Application, create_app
-from app.asgi.types import Message
-from app.settings import Settings
+from asgi_downloads.asgi.types import Message
+from asgi_downloads.service.application import Application, create_app
+from asgi_downloads.service.settings import Settings
 from tests.support.asgi import exchange
 
 

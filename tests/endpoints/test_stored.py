@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from app.application import Application, create_app
-from app.asgi.request import EXACT_DATE, ZERO_COPY
-from app.asgi.types import Message
-from app.settings import Settings
+from asgi_downloads.asgi.request import EXACT_DATE, ZERO_COPY
+from asgi_downloads.asgi.types import Message
+from asgi_downloads.service.application import Application, create_app
+from asgi_downloads.service.settings import Settings
 from tests.endpoints.conftest import FILES
 from tests.support.asgi import exchange
 

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from app.http.errors import HTTPError
-from app.http.message import ByteRange, Header, Headers, Representation
-from app.http.plan import plan
+from asgi_downloads.http.errors import HTTPError
+from asgi_downloads.http.message import ByteRange, Header, Headers, Representation
+from asgi_downloads.http.plan import plan
 
 DATA = bytes(i * 7 % 251 for i in range(1000))
 ETAG = b'"v1"'

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.http.accept_encoding import accepts, prefers
+from asgi_downloads.http.accept_encoding import accepts, prefers
 
 
 @dataclass(frozen=True)

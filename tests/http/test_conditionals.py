@@ -4,14 +4,14 @@ from dataclasses import dataclass
 
 import pytest
 
-from app.http.conditionals import (
+from asgi_downloads.http.conditionals import (
     if_match,
     if_modified_since,
     if_none_match,
     if_range,
     if_unmodified_since,
 )
-from app.http.validators import http_date
+from asgi_downloads.http.validators import http_date
 
 TAG, WEAK = b'"a"', b'W/"a"'
 THEN = 784111777

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.http.digest import repr_digest, wants_sha256
+from asgi_downloads.http.digest import repr_digest, wants_sha256
 
 
 @dataclass(frozen=True)

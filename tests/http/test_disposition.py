@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from app.http.disposition import content_disposition, header_value
+from asgi_downloads.http.disposition import content_disposition, header_value
 
 
 @dataclass(frozen=True)

@@ -2,14 +2,14 @@ from dataclasses import dataclass
 
 import pytest
 
-from app.http.errors import (
+from asgi_downloads.http.errors import (
     HTTPError,
     InvalidParameters,
     MalformedRange,
     PreconditionFailed,
     RangeNotSatisfiable,
 )
-from app.http.message import Header
+from asgi_downloads.http.message import Header
 
 
 @dataclass(frozen=True)

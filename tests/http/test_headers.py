@@ -2,7 +2,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from app.http.headers import combined, elements, get, get_all
+from asgi_downloads.http.headers import combined, elements, get, get_all
 
 LINES = [(b"accept", b" a\t"), (b"host", b"x"), (b"accept", b"b"), (b"empty", b"")]
 

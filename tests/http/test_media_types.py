@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.http import media_types
-from app.http.media_types import NOSNIFF, OCTET_STREAM, SANDBOX, for_preview, guess, inline_fields, is_active
+from asgi_downloads.http import media_types
+from asgi_downloads.http.media_types import NOSNIFF, OCTET_STREAM, SANDBOX, for_preview, guess, inline_fields, is_active
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 import pytest
 
-from app.http.message import ByteRange
+from asgi_downloads.http.message import ByteRange
 
 
 @pytest.mark.parametrize(

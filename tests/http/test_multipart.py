@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.http.message import ByteRange
-from app.http.multipart import content_type, frame, fresh_boundary, length
+from asgi_downloads.http.message import ByteRange
+from asgi_downloads.http.multipart import content_type, frame, fresh_boundary, length
 
 DATA = bytes(range(100))
 

@@ -10,8 +10,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from app.http.errors import InvalidParameters
-from app.http.parameters import Query
+from asgi_downloads.http.errors import InvalidParameters
+from asgi_downloads.http.parameters import Query
 
 BOOL_MESSAGE = "Input should be a valid boolean, unable to interpret input"
 

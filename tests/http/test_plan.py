@@ -9,12 +9,12 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from app.http import plan as planning
-from app.http.errors import RangeNotSatisfiable
-from app.http.message import ByteRange, Header, Plan, Representation
-from app.http.plan import is_plain, plan
-from app.http.ranges import NEAR
-from app.http.validators import http_date
+from asgi_downloads.http import plan as planning
+from asgi_downloads.http.errors import RangeNotSatisfiable
+from asgi_downloads.http.message import ByteRange, Header, Plan, Representation
+from asgi_downloads.http.plan import is_plain, plan
+from asgi_downloads.http.ranges import NEAR
+from asgi_downloads.http.validators import http_date
 from tests.http.asking import BOUNDARY, DATA, ETAG, FIELDS, FILE, MODIFIED, MODIFIED_DATE, NOW, Answer, ask
 
 FRAMING_OF_A_PART = 200

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from app.http.errors import HTTPError, MalformedRange, RangeNotSatisfiable
-from app.http.message import ByteRange
-from app.http.ranges import MOST_ELEMENTS, NEAR, IntRange, RangeSpec, SuffixRange, parse, resolve
+from asgi_downloads.http.errors import HTTPError, MalformedRange, RangeNotSatisfiable
+from asgi_downloads.http.message import ByteRange
+from asgi_downloads.http.ranges import MOST_ELEMENTS, NEAR, IntRange, RangeSpec, SuffixRange, parse, resolve
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from app.http.message import Header, Representation
-from app.http.validators import http_date
+from asgi_downloads.http.message import Header, Representation
+from asgi_downloads.http.validators import http_date
 from tests.http.asking import (
     BOUNDARY,
     DATA,

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.http.validators import (
+from asgi_downloads.http.validators import (
     etag,
     http_date,
     is_entity_tag,

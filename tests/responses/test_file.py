@@ -6,8 +6,8 @@ from urllib.parse import unquote
 
 import pytest
 
-from app.application import Application, create_app
-from app.settings import Settings
+from asgi_downloads.service.application import Application, create_app
+from asgi_downloads.service.settings import Settings
 from tests.endpoints.conftest import FILES
 from tests.support.asgi import exchange
 

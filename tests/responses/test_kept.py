@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from app.application import Application, create_app
-from app.endpoints import answers
-from app.endpoints.answers import LARGEST, Answers
-from app.settings import Settings
-from app.storage import openfile
-from app.storage.openfile import OpenFile
+from asgi_downloads.responses import kept as answers
+from asgi_downloads.responses.kept import LARGEST, Answers
+from asgi_downloads.service.application import Application, create_app
+from asgi_downloads.service.settings import Settings
+from asgi_downloads.storage.files import openfile
+from asgi_downloads.storage.files.openfile import OpenFile
 from tests.endpoints.conftest import FILES, MODIFIED
 from tests.support.asgi import exchange
 
@@ -105,7 +105,7 @@ CHANGES = [
 def test_a_change_is_seen_at_the_next_request(
     change: Change, data: Path, app: Application, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.storage.tree._ROOT_CHECK_INTERVAL", 0)
+    monkeypatch.setattr("asgi_downloads.storage.files.tree._ROOT_CHECK_INTERVAL", 0)
     before = exchange(app, "/download/a.bin")
     change.make(data / "downloads" / "a.bin")
     after = exchange(app, "/download/a.bin")

@@ -17,12 +17,12 @@ import uvicorn
 import uvloop
 from uvicorn.server import ServerState
 
-from app.asgi.types import Receive, Scope, Send
-from app.server.connection import Connection
-from app.server.cycle import Cycle
-from app.server.limits import Limits
-from app.server.protocol import H11ZeroCopy, HttpToolsZeroCopy
-from app.server.shared import Shared
+from asgi_downloads.asgi.types import Receive, Scope, Send
+from asgi_downloads.server.http1.connection import Connection
+from asgi_downloads.server.http1.cycle import Cycle
+from asgi_downloads.server.http1.limits import Limits
+from asgi_downloads.server.http1.server_wide import Shared
+from asgi_downloads.server.protocol import H11ZeroCopy, HttpToolsZeroCopy
 
 T = TypeVar("T")
 App = Callable[[Scope, Receive, Send], Awaitable[None]]

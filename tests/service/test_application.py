@@ -7,15 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from app.application import create_app
-from app.settings import TABLE, Settings, SettingsError
+from asgi_downloads.service import routes
+from asgi_downloads.service.application import create_app
+from asgi_downloads.service.settings import TABLE, Settings, SettingsError
 from tests.support.asgi import exchange
+from tests.support.serving import ROOT
 
 
 def test_a_server_finds_the_application_of_the_environment(tmp_path: Path) -> None:
     """By name in the module's variables, as servers look it up in more than one way."""
-    code = "import app.main; print(vars(app.main)['app'].settings.data_dir)"
-    environ = {"APP_DATA_DIR": str(tmp_path), "PYTHONPATH": "."}
+    code = "import asgi_downloads.main; print(vars(asgi_downloads.main)['app'].settings.data_dir)"
+    environ = {"DOWNLOADS_DATA_DIR": str(tmp_path), "PYTHONPATH": "app"}
     shown = subprocess.run([sys.executable, "-c", code], check=True, env=environ, capture_output=True, text=True)
     assert shown.stdout == f"{tmp_path}\n"
 
@@ -23,16 +25,16 @@ def test_a_server_finds_the_application_of_the_environment(tmp_path: Path) -> No
 def test_variables_of_the_site_around_are_told_and_passed_over(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
-    monkeypatch.setenv("APP_DATA_DIR", str(tmp_path))
-    monkeypatch.setenv("APP_DATADIR", "/elsewhere")
+    monkeypatch.setenv("DOWNLOADS_DATA_DIR", str(tmp_path))
+    monkeypatch.setenv("DOWNLOADS_DATADIR", "/elsewhere")
     with caplog.at_level(logging.WARNING):
         assert create_app().settings.data_dir == tmp_path
-    assert caplog.messages == ["APP_DATADIR: no such setting; the nearest is APP_DATA_DIR"]
+    assert caplog.messages == ["DOWNLOADS_DATADIR: no such setting; the nearest is DOWNLOADS_DATA_DIR"]
 
 
 def test_a_bad_value_of_ours_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("APP_PORT", "no number")
-    with pytest.raises(SettingsError, match="APP_PORT"):
+    monkeypatch.setenv("DOWNLOADS_PORT", "no number")
+    with pytest.raises(SettingsError, match="DOWNLOADS_PORT"):
         create_app()
 
 
@@ -45,9 +47,9 @@ def test_a_data_directory_may_come_later(tmp_path: Path) -> None:
 
 
 def test_the_readme_names_every_setting_and_every_url() -> None:
-    readme = (Path(__file__).parent.parent / "README.md").read_text()
+    readme = (ROOT / "README.md").read_text()
     assert [entry.name for entry in TABLE if f"| `{entry.name}` | " not in readme] == []
-    templates = (Path(__file__).parent.parent / "app" / "routes.py").read_text().split('Route("')[1:]
+    templates = Path(routes.__file__).read_text().split('Route("')[1:]
     urls = [template.partition('"')[0] for template in templates]
     assert len(urls) >= 14
     assert [url for url in urls if f"`{url}`" not in readme] == []

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.kinds import Kind, choice, duration, size, whole
-from app.settings import TABLE, Settings, SettingsError, as_toml, gather, nearest
+from asgi_downloads.service.setting_kinds import Kind, choice, duration, size, whole
+from asgi_downloads.service.settings import TABLE, Settings, SettingsError, as_toml, gather, nearest
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ class Sources:
 SOURCES = [
     Sources("none", None, None, None, 8000, "default"),
     Sources("file", None, None, "port = 1", 1, "app.toml: port"),
-    Sources("environment-over-file", None, "2", "port = 1", 2, "APP_PORT"),
+    Sources("environment-over-file", None, "2", "port = 1", 2, "DOWNLOADS_PORT"),
     Sources("flag-over-environment", "3", "2", None, 3, "--port"),
     Sources("flag-over-all", "3", "2", "port = 1", 3, "--port"),
     Sources("file-as-text", None, None, "port = '1'", 1, "app.toml: port"),
@@ -142,15 +142,15 @@ def test_flag_over_environment_over_file_over_default(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     flags = {} if case.flag is None else {"port": case.flag}
-    environ = {"PATH": "/bin"} if case.variable is None else {"APP_PORT": case.variable}
+    environ = {"PATH": "/bin"} if case.variable is None else {"DOWNLOADS_PORT": case.variable}
     config = None
     if case.file is not None:
         Path("app.toml").write_text(case.file)
         if named_by == "flag":
             config = Path("app.toml")
-            environ["APP_CONFIG"] = "/nowhere.toml"  # a weaker choice, not looked at
+            environ["DOWNLOADS_CONFIG"] = "/nowhere.toml"  # a weaker choice, not looked at
         else:
-            environ["APP_CONFIG"] = "app.toml"
+            environ["DOWNLOADS_CONFIG"] = "app.toml"
     gathered = gather(flags, environ, config)
     assert Settings.of(gathered) == Settings.load(flags, environ, config) == Settings(port=case.port)
     assert (gathered["port"].source if gathered else "default") == case.source
@@ -168,28 +168,38 @@ class Mistake:
 MISTAKES = [
     Mistake(
         "bad-variable",
-        "APP_PORT: 'x' is not a whole number between 0 and 65535",
-        variables=(("APP_PORT", "x"),),
+        "DOWNLOADS_PORT: 'x' is not a whole number between 0 and 65535",
+        variables=(("DOWNLOADS_PORT", "x"),),
     ),
     Mistake("bad-flag", "--chunk-size: '2M' is not a size between 4K and 1M", flags=(("chunk_size", "2M"),)),
     Mistake("bad-key", "app.toml: etag: 'weak' is not one of strict, portable", file=b"etag = 'weak'"),
-    Mistake("unknown-variable", "APP_PROT: no such setting; the nearest is APP_PORT", variables=(("APP_PROT", "1"),)),
+    Mistake(
+        "unknown-variable",
+        "DOWNLOADS_PROT: no such setting; the nearest is DOWNLOADS_PORT",
+        variables=(("DOWNLOADS_PROT", "1"),),
+    ),
     Mistake("unknown-key", "app.toml: chunksize: no such setting; the nearest is chunk_size", file=b"chunksize = 1"),
     Mistake("unknown-flag", "--prot: no such setting; the nearest is --port", flags=(("prot", "1"),)),
     Mistake(
-        "variable-in-small-letters", "APP_port: no such setting; the nearest is APP_", variables=(("APP_port", "1"),)
+        "variable-in-small-letters",
+        "DOWNLOADS_port: no such setting; the nearest is DOWNLOADS_",
+        variables=(("DOWNLOADS_port", "1"),),
     ),
     Mistake("key-of-a-table", "app.toml: server: no such setting; the nearest is ", file=b"[server]\nport = 1"),
     Mistake("list", "app.toml: data_dir: \"['a']\" is not a path", file=b"data_dir = ['a']"),
     Mistake("true-is-no-number", "app.toml: port: 'true' is not a whole number", file=b"port = true"),
     Mistake("not-toml", "app.toml: is not TOML: ", file=b"port: 1"),
     Mistake("not-utf-8", "app.toml: is not TOML: ", file=b"host = '\xff'"),
-    Mistake("no-file", "/nowhere.toml: cannot be read: No such file", variables=(("APP_CONFIG", "/nowhere.toml"),)),
-    Mistake("overridden-but-bad", "APP_PORT: 'x' is not", flags=(("port", "1"),), variables=(("APP_PORT", "x"),)),
+    Mistake(
+        "no-file", "/nowhere.toml: cannot be read: No such file", variables=(("DOWNLOADS_CONFIG", "/nowhere.toml"),)
+    ),
+    Mistake(
+        "overridden-but-bad", "DOWNLOADS_PORT: 'x' is not", flags=(("port", "1"),), variables=(("DOWNLOADS_PORT", "x"),)
+    ),
     Mistake(
         "password-is-not-shown",
-        "APP_DATABASE_URL: 'mysql://me:***@db/users' is not a database",
-        variables=(("APP_DATABASE_URL", "mysql://me:secret@db/users"),),
+        "DOWNLOADS_DATABASE_URL: 'mysql://me:***@db/users' is not a database",
+        variables=(("DOWNLOADS_DATABASE_URL", "mysql://me:secret@db/users"),),
     ),
 ]
 

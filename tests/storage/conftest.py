@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from app.storage.row_source import RowSource
+from asgi_downloads.storage.rows.source import RowSource
 from tests.support.postgres import postgres_server, psql
 
 Row = tuple[int, str | None, str | None, str | None]
@@ -92,10 +92,10 @@ def _copy_text(value: object) -> str:
 def source(request: pytest.FixtureRequest) -> RowSource:
     """The same table from each kind of database in turn."""
     if request.param == "sqlite":
-        from app.storage.rows import SQLiteRows
+        from asgi_downloads.storage.rows.sqlite import SQLiteRows
 
         return SQLiteRows(request.getfixturevalue("sqlite_file"))
     pytest.importorskip("asyncpg")
-    from app.storage.rows_postgres import PostgresRows
+    from asgi_downloads.storage.rows.postgres import PostgresRows
 
     return PostgresRows(request.getfixturevalue("postgres_url"))

@@ -8,7 +8,7 @@ from contextlib import aclosing
 
 import pytest
 
-from app.storage.ahead import AHEAD, ahead
+from asgi_downloads.storage.read_ahead import AHEAD, ahead
 
 pytestmark = pytest.mark.anyio
 

@@ -6,13 +6,13 @@ from collections.abc import AsyncGenerator, Generator
 from contextlib import aclosing, contextmanager
 from pathlib import Path
 
-from app.bodies.base import Piece
-from app.bodies.zip_archive import Archive, ZipBody
-from app.bodies.zip_deflate import Packing
-from app.bodies.zip_stream import deflate
-from app.storage.checksums import Checksum, Checksums, Known
-from app.storage.listing import Listing, scan
-from app.storage.tree import Directory
+from asgi_downloads.bodies.base import Piece
+from asgi_downloads.bodies.zip.archive import Archive, ZipBody
+from asgi_downloads.bodies.zip.deflate import Packing
+from asgi_downloads.bodies.zip.first_deflate import deflate
+from asgi_downloads.storage.files.checksums import Checksum, Checksums, Known
+from asgi_downloads.storage.files.listing import Listing, scan
+from asgi_downloads.storage.files.tree import Directory
 
 LONG_AGO = 3_600_000_000_000
 """Nanoseconds to add to the moment of a scan, so that files made a moment before count as settled."""

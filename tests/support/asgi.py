@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from app.asgi.request import ZERO_COPY
-from app.asgi.types import ASGIApp, Message, Scope
+from asgi_downloads.asgi.request import ZERO_COPY
+from asgi_downloads.asgi.types import ASGIApp, Message, Scope
 
 
 def http_scope(

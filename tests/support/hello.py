@@ -4,8 +4,8 @@ import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from app.asgi.types import Receive, Scope, Send
-from app.settings import Settings
+from asgi_downloads.asgi.types import Receive, Scope, Send
+from asgi_downloads.service.settings import Settings
 
 
 def create(settings: Settings) -> Callable[[Scope, Receive, Send], Awaitable[None]]:

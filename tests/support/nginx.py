@@ -65,7 +65,7 @@ def write_configuration(here: Path, *arguments: str) -> Path:
     """A whole nginx.conf around what `nginx-config` prints for these arguments."""
     (here / "spool").mkdir(parents=True, exist_ok=True)
     printed = subprocess.run(
-        [sys.executable, "-m", "app", "nginx-config", "--log-file", str(here / "access.log"), *arguments],
+        [sys.executable, "-m", "asgi_downloads", "nginx-config", "--log-file", str(here / "access.log"), *arguments],
         env=environment(),
         capture_output=True,
         text=True,

@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent.parent
-SERVE = ("-m", "app", "serve", "--port", "0", "--log-level", "warning")
+SERVE = ("-m", "asgi_downloads", "serve", "--port", "0", "--log-level", "warning")
 
 
 def environment(changes: Mapping[str, str] | None = None) -> dict[str, str]:
-    """This process's environment without settings of the service, from which `app` can be imported."""
-    kept = {name: text for name, text in os.environ.items() if not name.startswith("APP_")}
-    return {**kept, "PYTHONPATH": str(ROOT), **(changes or {})}
+    """This process's environment without settings of the service, from which the package of this checkout is imported."""
+    kept = {name: text for name, text in os.environ.items() if not name.startswith("DOWNLOADS_")}
+    return {**kept, "PYTHONPATH": str(ROOT / "app"), **(changes or {})}
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ def serving(
     cwd: Path | None = None,
     environ: Mapping[str, str] | None = None,
 ) -> Iterator[Served]:
-    """`python -m app serve` (or another `command` of Python) with `arguments`, from its ready line to its end."""
+    """`serve` (or another `command` of Python) with `arguments`, from its ready line to its end."""
     with tempfile.TemporaryFile("w+") as errors:
         process = subprocess.Popen(
             [sys.executable, *command, *map(str, arguments)],

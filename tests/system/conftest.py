@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from app import demo
+from asgi_downloads import demo
 from tests.support.nginx import Site, behind_nginx
 
 BIG = 24 << 20

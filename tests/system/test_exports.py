@@ -115,7 +115,7 @@ class TestFailure:
             assert content.startswith(b"id,name")
 
     def test_postgresql_that_ends_the_query(self, data: Path, postgres_url: str) -> None:
-        with serving(data, environ={"APP_DATABASE_URL": postgres_url}) as served, connected(served) as client:
+        with serving(data, environ={"DOWNLOADS_DATABASE_URL": postgres_url}) as served, connected(served) as client:
             ask(client, "/export/users")
             assert client.recv(1000).startswith(b"HTTP/1.1 200 ")
             end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'COPY%'"
@@ -250,7 +250,7 @@ class TestLeaving:
         made = tmp_path / "made"
         made.mkdir()
         targets = ["/export/users", "/export/users?excel=1", "/export/data", "/reports/generate/q1"]
-        with serving(million, environ={"APP_TEMP_DIR": str(made)}) as served:
+        with serving(million, environ={"DOWNLOADS_TEMP_DIR": str(made)}) as served:
             # All pools have their threads, and the worker processes are there.
             self.leave(served, targets * 10, seed=0, most=4)
             time.sleep(1)
@@ -264,13 +264,13 @@ class TestLeaving:
             assert curl(f"{served.url}/export/users?limit=1&columns=id")[1] == b"id\r\n1\r\n"
 
     def test_readers_of_postgresql_leave_no_connection(self, data: Path, postgres_url: str) -> None:
-        with serving(data, environ={"APP_DATABASE_URL": postgres_url}) as served:
+        with serving(data, environ={"DOWNLOADS_DATABASE_URL": postgres_url}) as served:
             self.leave(served, ["/export/users"] * 60, seed=2, most=6)
             wait_until(lambda: connections(postgres_url) == 0)
             assert connections(postgres_url) == 0
 
     def test_a_query_ends_soon_after_its_reader_left(self, data: Path, postgres_url: str) -> None:
-        with serving(data, environ={"APP_DATABASE_URL": postgres_url}) as served:
+        with serving(data, environ={"DOWNLOADS_DATABASE_URL": postgres_url}) as served:
             with connected(served) as client:
                 ask(client, "/export/users")
                 client.recv(1)

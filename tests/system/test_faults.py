@@ -29,7 +29,7 @@ import resource, runpy, sys
 name, value = sys.argv[1].split("=")
 resource.setrlimit(getattr(resource, name), (int(value), int(value)))
 sys.argv[1:2] = []
-runpy.run_module("app", run_name="__main__", alter_sys=True)
+runpy.run_module("asgi_downloads", run_name="__main__", alter_sys=True)
 """
 
 

@@ -14,11 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from app.application import create_app
-from app.server.tally import Tally
-from app.settings import Settings
-from app.storage import beneath
-from app.storage.tree import Directory
+from asgi_downloads.server.around.shared_counters import Tally
+from asgi_downloads.service.application import create_app
+from asgi_downloads.service.settings import Settings
+from asgi_downloads.storage.files import beneath
+from asgi_downloads.storage.files.tree import Directory
 from tests.support.asgi import exchange
 
 REQUESTS = 40_000

@@ -26,10 +26,11 @@ from typing import Any
 
 import pytest
 
-from app import demo
-from app.application import Application, create_app
-from app.settings import Settings
-from app.storage import beneath, rows
+from asgi_downloads import demo
+from asgi_downloads.service.application import Application, create_app
+from asgi_downloads.service.settings import Settings
+from asgi_downloads.storage.files import beneath
+from asgi_downloads.storage.rows import sqlite as rows
 from tests.server.serving import SETUPS, Client, Response, Served
 
 SETUP = next(setup for setup in SETUPS if setup.id == "httptools-asyncio")
@@ -245,10 +246,10 @@ def being_served(tree: Path, torturer: Torturer, tmp_path: Path, *, kept: bool =
             patch.setattr(os, name, torturer.around(name, getattr(os, name)))
         patch.setattr(beneath, "_syscall", torturer.syscall)
         # What is kept must not depend on how long ago the files were made.
-        patch.setattr("app.endpoints.answers.SETTLED", -60 if kept else 1 << 40)
-        patch.setattr("app.storage.listing._UNSETTLED", -(1 << 40))
+        patch.setattr("asgi_downloads.responses.kept.SETTLED", -60 if kept else 1 << 40)
+        patch.setattr("asgi_downloads.storage.files.listing._UNSETTLED", -(1 << 40))
         patch.setattr(rows, "_connect", torturer.connect)
-        patch.setattr("app.server.peer.ioctl", torturer.around("ioctl", ioctl))
+        patch.setattr("asgi_downloads.server.wire.peer.ioctl", torturer.around("ioctl", ioctl))
         _tortured_writes(torturer, patch)
         with Patient(SETUP, app) as served:
             yield served
@@ -322,7 +323,7 @@ def test_whatever_fails_the_client_is_not_deceived(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     # What pytest keeps of a log keeps exceptions, and they keep what their frames had open.
-    monkeypatch.setattr(logging.getLogger("app"), "propagate", False)
+    monkeypatch.setattr(logging.getLogger("asgi_downloads"), "propagate", False)
     torturer = Torturer()
     if not scenario.cold:
         with being_served(tree, torturer, tmp_path, kept=scenario.kept) as served:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, ParamSpec
 
-from app.storage.threads import in_thread
+from asgi_downloads.storage.threads import in_thread
 
 P = ParamSpec("P")
 

@@ -4,8 +4,8 @@ from collections.abc import Awaitable, Callable
 
 import anyio
 
-from app.asgi.errors import Disconnected
-from app.asgi.types import Receive
+from asgi_downloads.asgi.errors import Disconnected
+from asgi_downloads.asgi.types import Receive
 
 
 async def until_disconnect(receive: Receive, work: Callable[[], Awaitable[None]]) -> None:

@@ -4,15 +4,15 @@ import errno
 import logging
 from collections.abc import Awaitable
 
-from app.asgi.errors import BrokenTransfer, Disconnected
-from app.asgi.respond import send_whole
-from app.asgi.types import ASGIApp, Message, Receive, Scope, Send
-from app.http.errors import HTTPError
-from app.http.media_types import NOSNIFF
-from app.http.message import Header
-from app.storage.errors import Exhausted, FileChanged, NotFound, OutsideRoot, StorageError, Unavailable
+from asgi_downloads.asgi.errors import BrokenTransfer, Disconnected
+from asgi_downloads.asgi.respond import send_whole
+from asgi_downloads.asgi.types import ASGIApp, Message, Receive, Scope, Send
+from asgi_downloads.http.errors import HTTPError
+from asgi_downloads.http.media_types import NOSNIFF
+from asgi_downloads.http.message import Header
+from asgi_downloads.storage.errors import Exhausted, FileChanged, NotFound, OutsideRoot, StorageError, Unavailable
 
-logger = logging.getLogger("app")
+logger = logging.getLogger("asgi_downloads")
 
 RETRY = ((b"retry-after", b"1"),)  # RFC 9110 §10.2.3, in seconds
 

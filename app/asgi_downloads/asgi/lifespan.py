@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 
-from app.asgi.types import Receive, Scope, Send
+from asgi_downloads.asgi.types import Receive, Scope, Send
 
 Resources = Callable[[], AbstractAsyncContextManager[None]]
 

@@ -1,15 +1,15 @@
 """A view of an HTTP scope: the names that endpoints use, no copies."""
 
-from app.asgi.types import Scope
-from app.http.message import Headers
+from asgi_downloads.asgi.types import Scope
+from asgi_downloads.http.message import Headers
 
 ZERO_COPY = "http.response.zerocopysend"
 """The ASGI extension by which a server sends a slice of a file itself."""
 
-SETTLE = "app.settle"
+SETTLE = "asgi_downloads.settle"
 """Our server's word that it knows `settle` and `lend` of a slice: see `SocketWire.send_file`."""
 
-EXACT_DATE = "app.exact_date"
+EXACT_DATE = "asgi_downloads.exact_date"
 """Our server's word that it makes Date when the head is written, so that no second lies between."""
 
 

@@ -4,13 +4,13 @@ import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
-from app.asgi.disconnect import until_disconnect
-from app.asgi.errors import BrokenTransfer, Disconnected
-from app.asgi.request import SETTLE, ZERO_COPY
-from app.asgi.types import Message, Receive, Scope, Send
-from app.bodies.base import Body, FileSlice
-from app.http.message import Header, Plan
-from app.storage.openfile import OpenFile
+from asgi_downloads.asgi.disconnect import until_disconnect
+from asgi_downloads.asgi.errors import BrokenTransfer, Disconnected
+from asgi_downloads.asgi.request import SETTLE, ZERO_COPY
+from asgi_downloads.asgi.types import Message, Receive, Scope, Send
+from asgi_downloads.bodies.base import Body, FileSlice
+from asgi_downloads.http.message import Header, Plan
+from asgi_downloads.storage.files.openfile import OpenFile
 
 COPY_LIMIT = 1 << 20
 """Content of up to this many bytes is read first and sent in one event, so that nothing changes under it."""

@@ -4,10 +4,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from app.asgi.request import route_path
-from app.asgi.respond import send_whole
-from app.asgi.types import ASGIApp, Receive, Scope, Send
-from app.http.errors import HTTPError
+from asgi_downloads.asgi.request import route_path
+from asgi_downloads.asgi.respond import send_whole
+from asgi_downloads.asgi.types import ASGIApp, Receive, Scope, Send
+from asgi_downloads.http.errors import HTTPError
 
 ALLOW = ((b"allow", b"GET, HEAD"),)  # RFC 9110 §15.5.6: what is supported, HEAD with every GET (§9.1)
 

@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Protocol
 
-from app.storage.openfile import OpenFile
+from asgi_downloads.storage.files.openfile import OpenFile
 
 
 @dataclass(frozen=True, slots=True)

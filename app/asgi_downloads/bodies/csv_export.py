@@ -3,7 +3,7 @@
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
-from app.storage.row_source import Csv, Notation, RowSource, Selection
+from asgi_downloads.storage.rows.source import Csv, Notation, RowSource, Selection
 
 BYTE_ORDER_MARK = "\ufeff".encode()
 

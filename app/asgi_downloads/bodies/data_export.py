@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from functools import cache
 
-from app.bodies.made_file import content_tag
+from asgi_downloads.bodies.spooled_file import content_tag
 
 ROWS = 10_000
 _BLOCK_ROWS = 2_500

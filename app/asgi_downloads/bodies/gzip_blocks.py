@@ -5,7 +5,7 @@ from contextlib import aclosing
 from importlib import import_module
 from typing import Any
 
-from app.storage.threads import in_thread
+from asgi_downloads.storage.threads import in_thread
 
 zlib: Any
 try:

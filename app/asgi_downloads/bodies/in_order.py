@@ -9,7 +9,7 @@ from typing import Generic, Protocol, TypeVar, runtime_checkable
 
 import anyio
 
-from app.storage.threads import in_thread
+from asgi_downloads.storage.threads import in_thread
 
 T = TypeVar("T")
 

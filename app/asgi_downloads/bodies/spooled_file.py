@@ -6,9 +6,9 @@ from contextlib import asynccontextmanager
 
 import aiofiles
 
-from app.storage.openfile import OpenFile
-from app.storage.temporary import TemporaryFiles, as_storage_error
-from app.storage.threads import in_thread
+from asgi_downloads.storage.files.openfile import OpenFile
+from asgi_downloads.storage.files.temporary import TemporaryFiles, as_storage_error
+from asgi_downloads.storage.threads import in_thread
 
 
 @asynccontextmanager

@@ -2,8 +2,8 @@
 
 from collections.abc import AsyncGenerator
 
-from app.bodies.base import FileSlice, Piece
-from app.storage.openfile import OpenFile
+from asgi_downloads.bodies.base import FileSlice, Piece
+from asgi_downloads.storage.files.openfile import OpenFile
 
 
 class StoredFile:

@@ -3,6 +3,6 @@
 Standard library only, and nothing of the service is needed to make it.
 """
 
-from app.demo.tree import DemoError, commands, is_demo, write_demo
+from asgi_downloads.demo.tree import DemoError, commands, is_demo, write_demo
 
 __all__ = ["DemoError", "commands", "is_demo", "write_demo"]

@@ -6,7 +6,7 @@ An unchanged macroblock of a later picture is skipped, a changed one is I_PCM; n
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from app.demo.bits import Bits
+from asgi_downloads.demo.bits import Bits
 
 _NON_IDR, _IDR, _SPS, _PPS = 0x41, 0x65, 0x67, 0x68
 PROFILE = b"\x42\xc0\x1e"

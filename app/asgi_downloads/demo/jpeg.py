@@ -3,7 +3,7 @@
 import struct
 from collections.abc import Sequence
 
-from app.demo.bits import Bits
+from asgi_downloads.demo.bits import Bits
 
 # Twelve codes of four bits for the categories of DC differences; one code of one bit, which ends a block.
 _DC_TABLE = bytes((0x00, 0, 0, 0, 12, *(0,) * 12, *range(12)))

@@ -3,8 +3,8 @@
 import struct
 from collections.abc import Sequence
 
-from app.demo import h264
-from app.demo.h264 import Picture
+from asgi_downloads.demo import h264
+from asgi_downloads.demo.h264 import Picture
 
 _MATRIX = struct.pack(">9I", 0x10000, 0, 0, 0, 0x10000, 0, 0, 0, 0x40000000)
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
 
-from app.demo import gif, jpeg, pdf, pixels, png, users, video
+from asgi_downloads.demo import gif, jpeg, pdf, pixels, png, users, video
 
 MARK = "DEMO.txt"
 """Says what the directory is, to people and to us; no URL leads to it."""

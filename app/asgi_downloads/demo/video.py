@@ -2,7 +2,7 @@
 
 from functools import cache
 
-from app.demo import h264, mp4
+from asgi_downloads.demo import h264, mp4
 
 COLUMNS, ROWS = 8, 6
 PER_SECOND = 12

@@ -4,25 +4,25 @@ import re
 import time
 from contextlib import suppress
 
-from app.asgi.disconnect import until_disconnect
-from app.asgi.request import EXACT_DATE, Request
-from app.asgi.respond import respond, respond_blocks, send_whole
-from app.asgi.types import Receive, Scope, Send
-from app.bodies.zip_archive import Archive, ZipBody
-from app.bodies.zip_cache import Archives
-from app.bodies.zip_deflate import AUTO, DEFLATE, Packing
-from app.bodies.zip_stream import deflate
-from app.endpoints.delivery import last_modified
-from app.http.disposition import content_disposition
-from app.http.errors import HTTPError
-from app.http.media_types import NOSNIFF
-from app.http.message import Headers, Representation
-from app.http.parameters import Query
-from app.http.plan import plan
-from app.storage.errors import FileChanged, NotFound
-from app.storage.listing import Listing
-from app.storage.threads import in_thread
-from app.storage.tree import Directory, Tree
+from asgi_downloads.asgi.disconnect import until_disconnect
+from asgi_downloads.asgi.request import EXACT_DATE, Request
+from asgi_downloads.asgi.respond import respond, respond_blocks, send_whole
+from asgi_downloads.asgi.types import Receive, Scope, Send
+from asgi_downloads.bodies.zip.archive import Archive, ZipBody
+from asgi_downloads.bodies.zip.cache import Archives
+from asgi_downloads.bodies.zip.deflate import AUTO, DEFLATE, Packing
+from asgi_downloads.bodies.zip.first_deflate import deflate
+from asgi_downloads.http.disposition import content_disposition
+from asgi_downloads.http.errors import HTTPError
+from asgi_downloads.http.media_types import NOSNIFF
+from asgi_downloads.http.message import Headers, Representation
+from asgi_downloads.http.parameters import Query
+from asgi_downloads.http.plan import plan
+from asgi_downloads.responses.file import last_modified
+from asgi_downloads.storage.errors import FileChanged, NotFound
+from asgi_downloads.storage.files.listing import Listing
+from asgi_downloads.storage.files.tree import Directory, Tree
+from asgi_downloads.storage.threads import in_thread
 
 MISSING = "Bundle not found"
 EMPTY = "No files in bundle"

@@ -2,10 +2,10 @@
 
 from functools import lru_cache
 
-from app.asgi.request import Request
-from app.endpoints.stored import Styled
-from app.http.disposition import content_disposition
-from app.http.media_types import NOSNIFF
+from asgi_downloads.asgi.request import Request
+from asgi_downloads.endpoints.stored import Styled
+from asgi_downloads.http.disposition import content_disposition
+from asgi_downloads.http.media_types import NOSNIFF
 
 MISSING = "File not found"
 

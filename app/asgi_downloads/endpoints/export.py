@@ -4,27 +4,27 @@ import logging
 import time
 from collections.abc import Callable
 
-from app.asgi.request import Request
-from app.asgi.respond import respond, respond_blocks, send_whole
-from app.asgi.types import Receive, Scope, Send
-from app.bodies.csv_export import export_blocks
-from app.bodies.data_export import data_blocks, data_facts
-from app.bodies.gzip_blocks import gzip_blocks
-from app.bodies.made_file import made_file
-from app.bodies.stored_file import StoredFile
-from app.http.accept_encoding import prefers
-from app.http.disposition import content_disposition
-from app.http.errors import HTTPError, InvalidParameters
-from app.http.media_types import NOSNIFF
-from app.http.message import Header, Representation
-from app.http.parameters import Query
-from app.http.plan import plan
-from app.storage.errors import MissingExtra, StorageError
-from app.storage.row_source import COLUMNS, Csv, JsonLines, Notation, RowSource, Selection
-from app.storage.temporary import TemporaryFiles
-from app.storage.threads import in_thread
+from asgi_downloads.asgi.request import Request
+from asgi_downloads.asgi.respond import respond, respond_blocks, send_whole
+from asgi_downloads.asgi.types import Receive, Scope, Send
+from asgi_downloads.bodies.csv_export import export_blocks
+from asgi_downloads.bodies.data_export import data_blocks, data_facts
+from asgi_downloads.bodies.gzip_blocks import gzip_blocks
+from asgi_downloads.bodies.spooled_file import made_file
+from asgi_downloads.bodies.stored_file import StoredFile
+from asgi_downloads.http.accept_encoding import prefers
+from asgi_downloads.http.disposition import content_disposition
+from asgi_downloads.http.errors import HTTPError, InvalidParameters
+from asgi_downloads.http.media_types import NOSNIFF
+from asgi_downloads.http.message import Header, Representation
+from asgi_downloads.http.parameters import Query
+from asgi_downloads.http.plan import plan
+from asgi_downloads.storage.errors import MissingExtra, StorageError
+from asgi_downloads.storage.files.temporary import TemporaryFiles
+from asgi_downloads.storage.rows.source import COLUMNS, Csv, JsonLines, Notation, RowSource, Selection
+from asgi_downloads.storage.threads import in_thread
 
-logger = logging.getLogger("app")
+logger = logging.getLogger("asgi_downloads")
 
 CSV_TYPE = b"text/csv; charset=utf-8"
 JSON_LINES_TYPE = b"application/x-ndjson"

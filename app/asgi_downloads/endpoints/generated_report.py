@@ -4,20 +4,20 @@ import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 
-from app.asgi.request import Request
-from app.asgi.respond import respond, send_whole
-from app.asgi.types import Receive, Scope, Send
-from app.bodies.made_file import content_tag, made_file
-from app.bodies.report import Report, ReportMaker, require_reportlab, users_table
-from app.bodies.stored_file import StoredFile
-from app.endpoints.export import Clock, missing_extra
-from app.http.disposition import content_disposition
-from app.http.media_types import NOSNIFF
-from app.http.message import Header, Representation
-from app.http.plan import plan
-from app.storage.errors import MissingExtra
-from app.storage.row_source import RowSource
-from app.storage.temporary import TemporaryFiles
+from asgi_downloads.asgi.request import Request
+from asgi_downloads.asgi.respond import respond, send_whole
+from asgi_downloads.asgi.types import Receive, Scope, Send
+from asgi_downloads.bodies.report.report import Report, ReportMaker, require_reportlab, users_table
+from asgi_downloads.bodies.spooled_file import content_tag, made_file
+from asgi_downloads.bodies.stored_file import StoredFile
+from asgi_downloads.endpoints.export import Clock, missing_extra
+from asgi_downloads.http.disposition import content_disposition
+from asgi_downloads.http.media_types import NOSNIFF
+from asgi_downloads.http.message import Header, Representation
+from asgi_downloads.http.plan import plan
+from asgi_downloads.storage.errors import MissingExtra
+from asgi_downloads.storage.files.temporary import TemporaryFiles
+from asgi_downloads.storage.rows.source import RowSource
 
 PDF_TYPE = b"application/pdf"
 

@@ -3,10 +3,10 @@
 import json
 from collections.abc import Awaitable, Callable, Mapping
 
-from app.asgi.respond import send_whole
-from app.asgi.types import Receive, Scope, Send
-from app.http.media_types import NOSNIFF
-from app.http.message import Header
+from asgi_downloads.asgi.respond import send_whole
+from asgi_downloads.asgi.types import Receive, Scope, Send
+from asgi_downloads.http.media_types import NOSNIFF
+from asgi_downloads.http.message import Header
 
 Check = Callable[[], Awaitable[str | None]]
 """What is wrong, in words that may be shown, or None."""
@@ -17,7 +17,7 @@ async def live(scope: Scope, receive: Receive, send: Send) -> None:
     await _send(200, {"status": "ok"}, scope, send)
 
 
-DRAINING = "app.draining"
+DRAINING = "asgi_downloads.draining"
 """A key in the application's state (ASGI lifespan), by which a server says that it is about to end."""
 
 

@@ -1,10 +1,10 @@
 """`/file/...` and `/preview/...`: files to look at, made harmless where they could run."""
 
-from app.asgi.request import Request
-from app.endpoints.stored import Styled
-from app.http import media_types
-from app.http.disposition import Kind, content_disposition
-from app.http.parameters import Query
+from asgi_downloads.asgi.request import Request
+from asgi_downloads.endpoints.stored import Styled
+from asgi_downloads.http import media_types
+from asgi_downloads.http.disposition import Kind, content_disposition
+from asgi_downloads.http.parameters import Query
 
 MISSING = "File not found"
 

@@ -1,9 +1,9 @@
 """`/reports/{report_id}`: reports that are kept, private to who asks and fresh for an hour."""
 
-from app.asgi.request import Request
-from app.endpoints.stored import Styled
-from app.http.disposition import content_disposition, header_value
-from app.http.media_types import NOSNIFF
+from asgi_downloads.asgi.request import Request
+from asgi_downloads.endpoints.stored import Styled
+from asgi_downloads.http.disposition import content_disposition, header_value
+from asgi_downloads.http.media_types import NOSNIFF
 
 MISSING = "Report not found"
 

@@ -3,14 +3,14 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from app.asgi.request import Request
-from app.asgi.types import Receive, Scope, Send
-from app.endpoints.answers import Answers
-from app.endpoints.delivery import Delivery, Shown
-from app.http.errors import HTTPError
-from app.http.message import Header
-from app.storage.errors import NotFound
-from app.storage.tree import Tree
+from asgi_downloads.asgi.request import Request
+from asgi_downloads.asgi.types import Receive, Scope, Send
+from asgi_downloads.http.errors import HTTPError
+from asgi_downloads.http.message import Header
+from asgi_downloads.responses.file import Delivery, Shown
+from asgi_downloads.responses.kept import Answers
+from asgi_downloads.storage.errors import NotFound
+from asgi_downloads.storage.files.tree import Tree
 
 
 @dataclass(frozen=True, slots=True)

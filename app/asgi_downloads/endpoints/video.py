@@ -1,8 +1,8 @@
 """`/video/...`: what a player loads and seeks in."""
 
-from app.asgi.request import Request
-from app.endpoints.stored import Styled
-from app.http.media_types import NOSNIFF
+from asgi_downloads.asgi.request import Request
+from asgi_downloads.endpoints.stored import Styled
+from asgi_downloads.http.media_types import NOSNIFF
 
 MISSING = "Video not found"
 

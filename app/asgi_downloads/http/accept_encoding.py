@@ -2,8 +2,8 @@
 
 import re
 
-from app.http.headers import combined, elements
-from app.http.message import Headers
+from asgi_downloads.http.headers import combined, elements
+from asgi_downloads.http.message import Headers
 
 _MEMBER = re.compile(
     rb"(?P<coding>[!#$%&'*+\-.^_`|~0-9A-Za-z]+)"

@@ -3,7 +3,7 @@
 Which to ask, and in which order, is the business of `plan`. `last_modified` is the date that a 200 would say.
 """
 
-from app.http.validators import (
+from asgi_downloads.http.validators import (
     is_entity_tag,
     parse_entity_tags,
     parse_http_date,

@@ -3,8 +3,8 @@
 import base64
 import re
 
-from app.http.headers import combined
-from app.http.message import Header, Headers
+from asgi_downloads.http.headers import combined
+from asgi_downloads.http.message import Header, Headers
 
 # RFC 9651 §3.2: a dictionary. Only integers are weights; other values are read over, so that one strange member
 # does not spoil its neighbours. What does not parse at all is ignored as a whole (§4.2).

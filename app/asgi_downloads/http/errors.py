@@ -4,7 +4,7 @@ import json
 from http import HTTPStatus
 from typing import Any
 
-from app.http.message import Header
+from asgi_downloads.http.message import Header
 
 
 class HTTPError(Exception):

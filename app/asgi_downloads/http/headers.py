@@ -1,6 +1,6 @@
 """Field lines and their values (RFC 9110 §5). Names are lower case, as ASGI gives them; a line is a pair."""
 
-from app.http.message import Headers
+from asgi_downloads.http.message import Headers
 
 OWS = b" \t"
 """Optional white space around values and list members (RFC 9110 §5.6.3)."""

@@ -1,6 +1,6 @@
 """Our own fixed table of media types: the same answer on every machine, from the last extension alone."""
 
-from app.http.message import Header
+from asgi_downloads.http.message import Header
 
 OCTET_STREAM = b"application/octet-stream"
 PDF = b"application/pdf"

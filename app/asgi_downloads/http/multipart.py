@@ -3,7 +3,7 @@
 import secrets
 from collections.abc import Sequence
 
-from app.http.message import ByteRange, Segment
+from asgi_downloads.http.message import ByteRange, Segment
 
 
 def fresh_boundary() -> bytes:

@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Iterable
 
-from app.http import conditionals, multipart
-from app.http import ranges as range_requests
-from app.http.errors import PreconditionFailed
-from app.http.headers import OWS
-from app.http.message import ByteRange, Header, Headers, Plan, Representation
-from app.http.validators import http_date
+from asgi_downloads.http import conditionals, multipart
+from asgi_downloads.http import ranges as range_requests
+from asgi_downloads.http.errors import PreconditionFailed
+from asgi_downloads.http.headers import OWS
+from asgi_downloads.http.message import ByteRange, Header, Headers, Plan, Representation
+from asgi_downloads.http.validators import http_date
 
 _DECISIVE = frozenset(
     {b"if-match", b"if-unmodified-since", b"if-none-match", b"if-modified-since", b"if-range", b"range"}

@@ -8,9 +8,9 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from app.http.errors import MalformedRange, RangeNotSatisfiable
-from app.http.headers import OWS
-from app.http.message import ByteRange
+from asgi_downloads.http.errors import MalformedRange, RangeNotSatisfiable
+from asgi_downloads.http.headers import OWS
+from asgi_downloads.http.message import ByteRange
 
 MOST_ELEMENTS = 100
 """A list with more members, empty ones included, is ignored: RFC 9110 §14.2 allows it, §17.15 advises it."""

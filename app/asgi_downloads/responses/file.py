@@ -4,16 +4,16 @@ import time
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from app.asgi.request import EXACT_DATE, Request
-from app.asgi.respond import respond, send_whole
-from app.asgi.types import Receive, Scope, Send
-from app.bodies.stored_file import StoredFile
-from app.http import validators
-from app.http.digest import repr_digest, wants_sha256
-from app.http.message import Header, Plan, Representation
-from app.http.plan import is_plain, plan
-from app.storage.digests import Digests
-from app.storage.openfile import OpenFile
+from asgi_downloads.asgi.request import EXACT_DATE, Request
+from asgi_downloads.asgi.respond import respond, send_whole
+from asgi_downloads.asgi.types import Receive, Scope, Send
+from asgi_downloads.bodies.stored_file import StoredFile
+from asgi_downloads.http import validators
+from asgi_downloads.http.digest import repr_digest, wants_sha256
+from asgi_downloads.http.message import Header, Plan, Representation
+from asgi_downloads.http.plan import is_plain, plan
+from asgi_downloads.storage.files.digests import Digests
+from asgi_downloads.storage.files.openfile import OpenFile
 
 DATE_LAG = 2
 """Seconds by which the Date of a server that is not ours may be behind, as it keeps one for a while."""

@@ -4,12 +4,12 @@ import os
 import time
 from dataclasses import dataclass
 
-from app.asgi.types import Scope
-from app.http.message import Header, Plan
-from app.http.plan import is_plain
-from app.storage.errors import NotFound
-from app.storage.openfile import OpenFile
-from app.storage.tree import Directory, Tree
+from asgi_downloads.asgi.types import Scope
+from asgi_downloads.http.message import Header, Plan
+from asgi_downloads.http.plan import is_plain
+from asgi_downloads.storage.errors import NotFound
+from asgi_downloads.storage.files.openfile import OpenFile
+from asgi_downloads.storage.files.tree import Directory, Tree
 
 LARGEST = 64 << 10
 """Bytes of the largest file that is kept."""

@@ -6,26 +6,26 @@ from contextlib import asynccontextmanager, suppress
 
 import anyio
 
-from app.asgi.errors import Disconnected
-from app.asgi.guard import Guard
-from app.asgi.lifespan import lifespan
-from app.asgi.respond import send_whole
-from app.asgi.router import Router
-from app.asgi.types import Receive, Scope, Send
-from app.bodies.zip_cache import Archives
-from app.endpoints.answers import Answers
-from app.endpoints.delivery import Delivery
-from app.endpoints.operations import Ready
-from app.routes import Trees, table
-from app.settings import Settings
-from app.storage.checksums import Checksums
-from app.storage.digests import Digests
-from app.storage.errors import MissingExtra, StorageError
-from app.storage.row_source import RowSource, open_rows
-from app.storage.temporary import TemporaryFiles
-from app.storage.threads import in_thread
+from asgi_downloads.asgi.errors import Disconnected
+from asgi_downloads.asgi.guard import Guard
+from asgi_downloads.asgi.lifespan import lifespan
+from asgi_downloads.asgi.respond import send_whole
+from asgi_downloads.asgi.router import Router
+from asgi_downloads.asgi.types import Receive, Scope, Send
+from asgi_downloads.bodies.zip.cache import Archives
+from asgi_downloads.endpoints.health import Ready
+from asgi_downloads.responses.file import Delivery
+from asgi_downloads.responses.kept import Answers
+from asgi_downloads.service.routes import Trees, table
+from asgi_downloads.service.settings import Settings
+from asgi_downloads.storage.errors import MissingExtra, StorageError
+from asgi_downloads.storage.files.checksums import Checksums
+from asgi_downloads.storage.files.digests import Digests
+from asgi_downloads.storage.files.temporary import TemporaryFiles
+from asgi_downloads.storage.rows.source import RowSource, open_rows
+from asgi_downloads.storage.threads import in_thread
 
-logger = logging.getLogger("app")
+logger = logging.getLogger("asgi_downloads")
 
 SWEEP_INTERVAL = 600.0
 """Seconds between two looks for made files that nobody uses."""

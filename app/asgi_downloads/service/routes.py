@@ -3,20 +3,20 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from app.asgi.router import Route
-from app.bodies.zip_cache import Archives
-from app.endpoints import download, inline, reports, video
-from app.endpoints.answers import Answers
-from app.endpoints.bundle import BundleEndpoint
-from app.endpoints.delivery import Delivery
-from app.endpoints.export import ExportData, ExportUsers
-from app.endpoints.generated_report import GeneratedReport
-from app.endpoints.operations import Ready, live
-from app.endpoints.stored import StoredEndpoint, Style
-from app.storage.errors import MissingExtra
-from app.storage.row_source import RowSource
-from app.storage.temporary import TemporaryFiles
-from app.storage.tree import Tree
+from asgi_downloads.asgi.router import Route
+from asgi_downloads.bodies.zip.cache import Archives
+from asgi_downloads.endpoints import download, inline, reports, video
+from asgi_downloads.endpoints.bundle import BundleEndpoint
+from asgi_downloads.endpoints.export import ExportData, ExportUsers
+from asgi_downloads.endpoints.generated_report import GeneratedReport
+from asgi_downloads.endpoints.health import Ready, live
+from asgi_downloads.endpoints.stored import StoredEndpoint, Style
+from asgi_downloads.responses.file import Delivery
+from asgi_downloads.responses.kept import Answers
+from asgi_downloads.storage.errors import MissingExtra
+from asgi_downloads.storage.files.temporary import TemporaryFiles
+from asgi_downloads.storage.files.tree import Tree
+from asgi_downloads.storage.rows.source import RowSource
 
 
 @dataclass(frozen=True, slots=True)

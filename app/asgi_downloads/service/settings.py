@@ -1,6 +1,6 @@
 """Settings: one frozen value, made from one table.
 
-A line of `Settings` is at once a flag of `serve`, a variable APP_<NAME>, a key of the TOML file and
+A line of `Settings` is at once a flag of `serve`, a variable DOWNLOADS_<NAME>, a key of the TOML file and
 a row of the help; to add a setting, add a line. Flag wins over environment, over file, over default.
 Nothing here touches the disk but the reading of that one file.
 """
@@ -17,7 +17,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-from app.kinds import (
+from asgi_downloads.service.setting_kinds import (
     DATABASE_URL,
     MAYBE_PATH,
     PATH,
@@ -33,10 +33,10 @@ from app.kinds import (
     whole,
 )
 
-logger = logging.getLogger("app")
+logger = logging.getLogger("asgi_downloads")
 
-PREFIX = "APP_"
-CONFIG = "APP_CONFIG"
+PREFIX = "DOWNLOADS_"
+CONFIG = "DOWNLOADS_CONFIG"
 """Names the TOML file, as `--config` does; it is a way to settings and not one of them."""
 
 T = TypeVar("T")
@@ -124,7 +124,7 @@ class Settings:
     def embedded(cls) -> Self:
         """Settings from this process's environment, for an application that others import.
 
-        Their APP_ variables are none of our business: what is no setting is logged and passed over.
+        Their DOWNLOADS_ variables are none of our business: what is no setting is logged and passed over.
         """
         environ = dict(os.environ)
         known = {CONFIG, *(entry.variable for entry in TABLE)}
@@ -177,7 +177,7 @@ TABLE: tuple[Entry, ...] = tuple(
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """What somebody chose, and where: `--port`, `APP_PORT` or `FILE: port`."""
+    """What somebody chose, and where: `--port`, `DOWNLOADS_PORT` or `FILE: port`."""
 
     value: Any
     source: str

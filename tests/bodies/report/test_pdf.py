@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 pytest.importorskip("reportlab")
 
-from app.bodies.pdf_report import LONGEST, render, visible
-from app.bodies.report import SAMPLE, Report, Table
+from asgi_downloads.bodies.report.pdf import LONGEST, render, visible
+from asgi_downloads.bodies.report.report import SAMPLE, Report, Table
 from tests.support.tools import require
 
 MADE_AT = datetime(2024, 2, 29, 23, 59, 59, tzinfo=UTC)

@@ -17,10 +17,19 @@ import anyio
 import anyio.to_process
 import pytest
 
-from app.bodies import report as module
-from app.bodies.report import ROWS, SAMPLE, Report, ReportMaker, Table, require_reportlab, to_pdf, users_table
-from app.storage.errors import Exhausted, MissingExtra, NotFound, StorageError, Unavailable
-from app.storage.row_source import COLUMNS, JsonLines, Notation, Selection
+from asgi_downloads.bodies.report import report as module
+from asgi_downloads.bodies.report.report import (
+    ROWS,
+    SAMPLE,
+    Report,
+    ReportMaker,
+    Table,
+    require_reportlab,
+    to_pdf,
+    users_table,
+)
+from asgi_downloads.storage.errors import Exhausted, MissingExtra, NotFound, StorageError, Unavailable
+from asgi_downloads.storage.rows.source import COLUMNS, JsonLines, Notation, Selection
 from tests.support.serving import environment
 
 pytestmark = pytest.mark.anyio
@@ -129,7 +138,7 @@ class TestReportMaker:
         for _ in range(3):
             assert (await maker(REPORT)).startswith(b"reports")
         assert tried == 1
-        assert [record.levelname for record in caplog.records if record.name == "app"] == ["WARNING"]
+        assert [record.levelname for record in caplog.records if record.name == "asgi_downloads"] == ["WARNING"]
 
     async def test_a_process_that_dies_later_costs_nobody_a_report(self, monkeypatch: pytest.MonkeyPatch) -> None:
         answers: list[bytes | Exception] = [b"1", anyio.BrokenWorkerProcess(), b"3"]
@@ -188,7 +197,7 @@ UNGUARDED = """
 import asyncio
 import sys
 from datetime import UTC, datetime
-from app.bodies.report import SAMPLE, Report, ReportMaker
+from asgi_downloads.bodies.report.report import SAMPLE, Report, ReportMaker
 if __name__ == "__mp_main__":
     raise SystemExit(1)
 print(asyncio.run(ReportMaker()(Report("x", datetime.now(UTC), SAMPLE)))[:5])

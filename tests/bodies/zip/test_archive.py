@@ -16,13 +16,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app.bodies.base import FileSlice, Piece
-from app.bodies.zip_archive import COPIED, Archive, ZipBody
-from app.bodies.zip_deflate import BLOCK, DEFLATE, pack_block
-from app.bodies.zip_members import UNKNOWN
-from app.storage import beneath
-from app.storage.checksums import Checksum, Checksums, Known
-from app.storage.errors import FileChanged
+from asgi_downloads.bodies.base import FileSlice, Piece
+from asgi_downloads.bodies.zip.archive import COPIED, Archive, ZipBody
+from asgi_downloads.bodies.zip.deflate import BLOCK, DEFLATE, pack_block
+from asgi_downloads.bodies.zip.members import UNKNOWN
+from asgi_downloads.storage.errors import FileChanged
+from asgi_downloads.storage.files import beneath
+from asgi_downloads.storage.files.checksums import Checksum, Checksums, Known
 from tests.conftest import descriptors
 from tests.support.archives import archive_of, as_dict, content, cut, deflated, directory, listing_of, read, stored
 
@@ -177,7 +177,7 @@ def test_only_blocks_inside_the_range_are_packed_again(bundle: Path, monkeypatch
         packed.append(len(data))
         return pack_block(data, last=last)
 
-    monkeypatch.setattr("app.bodies.zip_archive.pack_block", counted)
+    monkeypatch.setattr("asgi_downloads.bodies.zip.archive.pack_block", counted)
     start = archive.layout.data_start(index) + blocks[0] + 5
     assert cut(archive, bundle, start, start + 100) == content[start : start + 100]
     assert packed == [BLOCK]

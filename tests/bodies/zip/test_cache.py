@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from app.bodies import zip_cache
-from app.bodies.zip_archive import Archive
-from app.bodies.zip_cache import Archives
-from app.bodies.zip_deflate import DEFLATE
-from app.storage import listing as listings
-from app.storage.checksums import Checksums
-from app.storage.listing import Listing, scan
-from app.storage.tree import Directory
+from asgi_downloads.bodies.zip import cache
+from asgi_downloads.bodies.zip.archive import Archive
+from asgi_downloads.bodies.zip.cache import Archives
+from asgi_downloads.bodies.zip.deflate import DEFLATE
+from asgi_downloads.storage.files import listing as listings
+from asgi_downloads.storage.files.checksums import Checksums
+from asgi_downloads.storage.files.listing import Listing, scan
+from asgi_downloads.storage.files.tree import Directory
 from tests.support.archives import deflated, directory
 
 pytestmark = pytest.mark.usefixtures("no_descriptor_left")
@@ -40,7 +40,7 @@ def scans(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
         counted.append(recursive)
         return scan(directory, recursive=recursive)
 
-    monkeypatch.setattr(zip_cache, "scan", counting)
+    monkeypatch.setattr(cache, "scan", counting)
     return counted
 
 
@@ -53,7 +53,7 @@ def find(archives: Archives, path: Path, *, recursive: bool = False, form: str =
 def test_an_unchanged_directory_is_not_scanned_again(
     bundle: Path, scans: list[bool], monkeypatch: pytest.MonkeyPatch, at_once: int
 ) -> None:
-    monkeypatch.setattr(zip_cache, "_AT_ONCE", at_once)
+    monkeypatch.setattr(cache, "_AT_ONCE", at_once)
     with Checksums() as checksums:
         archives = Archives(checksums)
         first = find(archives, bundle)
@@ -117,7 +117,7 @@ def test_one_that_is_let_go_of_while_it_is_looked_at_serves_once_more(
             archives._make_room(archives._member_limit)
             return True
 
-        monkeypatch.setattr(zip_cache, "_is_current", letting_go)
+        monkeypatch.setattr(cache, "_is_current", letting_go)
         assert find(archives, bundle) is first
 
 

@@ -5,7 +5,7 @@ import zlib
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.bodies.crc32 import combine, crc32
+from asgi_downloads.bodies.zip.crc32 import combine, crc32
 
 
 @given(st.binary(max_size=300), st.binary(max_size=300))

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.bodies import zip_deflate
-from app.bodies.zip_deflate import AUTO, DEFLATE, identity, pack_block, packed_share, sample_offsets
-from app.bodies.zip_records import MAX_32
+from asgi_downloads.bodies.zip import deflate as deflate
+from asgi_downloads.bodies.zip.deflate import AUTO, DEFLATE, identity, pack_block, packed_share, sample_offsets
+from asgi_downloads.bodies.zip.records import MAX_32
 
 TEXT = b"".join(b"line %d of a text that packs well\n" % n for n in range(40_000))
 
@@ -36,8 +36,8 @@ CONTENT = {
 @pytest.fixture(params=["as-installed", "standard-library"])
 def library(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     if request.param == "standard-library":
-        monkeypatch.setattr(zip_deflate, "_zlib", zlib)
-        monkeypatch.setattr(zip_deflate, "_LEVEL", 6)
+        monkeypatch.setattr(deflate, "_zlib", zlib)
+        monkeypatch.setattr(deflate, "_LEVEL", 6)
 
 
 @pytest.mark.usefixtures("library")
@@ -66,7 +66,7 @@ def test_a_block_comes_out_the_same_every_time() -> None:
 def test_another_compressor_has_another_name(monkeypatch: pytest.MonkeyPatch) -> None:
     before = DEFLATE.form
     identity.cache_clear()
-    monkeypatch.setattr(zip_deflate, "_LEVEL", 1)
+    monkeypatch.setattr(deflate, "_LEVEL", 1)
     try:
         assert DEFLATE.form != before
         assert AUTO.form != DEFLATE.form

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from app.bodies import zip_stream
-from app.bodies.zip_archive import Archive
-from app.bodies.zip_deflate import AUTO, BLOCK, DEFLATE, WHOLE, Packing
-from app.bodies.zip_stream import deflate
-from app.storage.checksums import Checksums
-from app.storage.errors import FileChanged
+from asgi_downloads.bodies.zip import first_deflate
+from asgi_downloads.bodies.zip.archive import Archive
+from asgi_downloads.bodies.zip.deflate import AUTO, BLOCK, DEFLATE, WHOLE, Packing
+from asgi_downloads.bodies.zip.first_deflate import deflate
+from asgi_downloads.storage.errors import FileChanged
+from asgi_downloads.storage.files.checksums import Checksums
 from tests.conftest import descriptors
 from tests.support.archives import cut, deflated, directory, listing_of
 
@@ -157,7 +157,7 @@ def test_a_client_that_leaves_frees_everything(bundle: Path, taken: int) -> None
 
 
 def test_blocks_are_worth_sending(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(zip_stream, "PARALLEL", 2)
+    monkeypatch.setattr(first_deflate, "PARALLEL", 2)
 
     async def run() -> list[int]:
         with Checksums() as checksums, directory(bundle) as opened:

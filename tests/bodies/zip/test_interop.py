@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from app.bodies.crc32 import combine
-from app.bodies.zip_deflate import AUTO, DEFLATE
-from app.bodies.zip_records import MAX_32, Entry, Layout
-from app.storage.checksums import Checksums
+from asgi_downloads.bodies.zip.crc32 import combine
+from asgi_downloads.bodies.zip.deflate import AUTO, DEFLATE
+from asgi_downloads.bodies.zip.records import MAX_32, Entry, Layout
+from asgi_downloads.storage.files.checksums import Checksums
 from tests.support.archives import deflated, stored
 from tests.support.tools import require
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.bodies.zip_names import archive_paths, safe_name, unique_names
+from asgi_downloads.bodies.zip.names import archive_paths, safe_name, unique_names
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.bodies.zip_records import (
+from asgi_downloads.bodies.zip.records import (
     DEFLATED,
     MAX_32,
     Entry,

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from app.server import access_log
-from app.server.access_log import AccessLog, Record, as_json, as_text, refusal
+from asgi_downloads.server.around import access_log
+from asgi_downloads.server.around.access_log import AccessLog, Record, as_json, as_text, refusal
 
 NASTY = 'a"b\\c\x1b[2J\n\x7fé'
 

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from app.asgi.types import Receive, Scope, Send
-from app.server.admission import Admission, Admitted
+from asgi_downloads.asgi.types import Receive, Scope, Send
+from asgi_downloads.server.around.admission import Admission, Admitted
 from tests.support.asgi import exchange
 
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from app.asgi.types import Receive, Scope, Send
-from app.server.forwarded import Forwarded
+from asgi_downloads.asgi.types import Receive, Scope, Send
+from asgi_downloads.server.around.forwarded import Forwarded
 from tests.support.asgi import http_scope
 
 Client = tuple[str, int] | None

@@ -8,10 +8,10 @@ from time import monotonic
 
 import pytest
 
-from app.asgi.request import ZERO_COPY
-from app.asgi.types import Message, Receive, Scope, Send
-from app.server.pace import TICK, Bucket, Paced
-from app.storage.openfile import OpenFile
+from asgi_downloads.asgi.request import ZERO_COPY
+from asgi_downloads.asgi.types import Message, Receive, Scope, Send
+from asgi_downloads.server.around.rate_limit import TICK, Bucket, Paced
+from asgi_downloads.storage.files.openfile import OpenFile
 from tests.support.asgi import exchange
 
 START: Message = {"type": "http.response.start", "status": 200, "headers": []}
@@ -20,7 +20,7 @@ CONTENT = bytes(range(256)) * 40
 
 def test_a_bucket_gives_a_second_at_once_and_then_its_rate(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [100.0]
-    monkeypatch.setattr("app.server.pace.monotonic", lambda: now[0])
+    monkeypatch.setattr("asgi_downloads.server.around.rate_limit.monotonic", lambda: now[0])
     bucket = Bucket(1000)
     assert bucket.take(1000) == 0
     assert bucket.take(500) == 0.5

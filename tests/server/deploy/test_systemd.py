@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from app.server.checks import StartError
-from app.server.nginx_config import nginx_config
-from app.server.systemd_unit import service_unit, socket_unit
-from app.server.template import render
-from app.settings import Settings
+from asgi_downloads.server.deploy.nginx import nginx_config
+from asgi_downloads.server.deploy.systemd import service_unit, socket_unit
+from asgi_downloads.server.deploy.template import render
+from asgi_downloads.server.process.checks import StartError
+from asgi_downloads.service.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -73,9 +73,9 @@ def test_the_service_gets_what_was_chosen_and_no_password(tmp_path: Path) -> Non
         stall_timeout=5.0,
     )
     unit = service_unit(settings, {"data_dir", "database_url", "workers", "graceful_timeout"})
-    assert f'Environment="APP_DATA_DIR={tmp_path}/50%%"' in unit
-    assert 'Environment="APP_WORKERS=3"' in unit
-    assert 'Environment="APP_STATE_DIR=/var/lib/asgi-downloads"' in unit
+    assert f'Environment="DOWNLOADS_DATA_DIR={tmp_path}/50%%"' in unit
+    assert 'Environment="DOWNLOADS_WORKERS=3"' in unit
+    assert 'Environment="DOWNLOADS_STATE_DIR=/var/lib/asgi-downloads"' in unit
     assert "TimeoutStopSec=100" in unit
     assert "ExecReload=" in unit
     assert "STALL" not in unit

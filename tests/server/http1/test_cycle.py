@@ -17,9 +17,9 @@ from typing import Any
 import pytest
 import uvicorn
 
-from app.asgi.types import Message, Receive, Scope, Send
-from app.server.cycle import Cycle
-from app.server.protocol import AutoZeroCopy, HttpToolsZeroCopy
+from asgi_downloads.asgi.types import Message, Receive, Scope, Send
+from asgi_downloads.server.http1.cycle import Cycle
+from asgi_downloads.server.protocol import AutoZeroCopy, HttpToolsZeroCopy
 from tests.server.serving import TIMEOUT, App, Client, Served, Setup, temporarily
 
 START: Message = {"type": "http.response.start", "status": 200, "headers": []}
@@ -468,7 +468,7 @@ class _uvicorn:  # noqa: N801
     def __init__(self, app: App, loop: str, **options: Any) -> None:
         config = uvicorn.Config(
             app,
-            http="app.server.protocol:AutoZeroCopy",
+            http="asgi_downloads.server.protocol:AutoZeroCopy",
             loop=loop,
             port=0,
             log_config=None,

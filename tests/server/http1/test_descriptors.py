@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from app.asgi.types import Receive, Scope, Send
-from app.server import exhaustion
+from asgi_downloads.asgi.types import Receive, Scope, Send
+from asgi_downloads.server.http1 import descriptors
 from tests.server.serving import Served, Setup, temporarily
 
 
@@ -19,7 +19,7 @@ async def hello(scope: Scope, receive: Receive, send: Send) -> None:
 @pytest.mark.parametrize(("limit", "highest"), [(1024, 991), (64, 55), (resource.RLIM_INFINITY, (1 << 30) - 33)])
 def test_some_descriptors_are_left_to_files(limit: int, highest: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(resource, "getrlimit", lambda _: (limit, limit))
-    assert exhaustion.highest_for_connections() == highest
+    assert descriptors.highest_for_connections() == highest
 
 
 def test_connections_are_turned_away_before_the_last_descriptor_and_later_served_again(setup: Setup) -> None:
@@ -35,7 +35,7 @@ def test_asyncio_complains_of_an_exhausted_accept_once_a_second() -> None:
     loop = asyncio.new_event_loop()
     seen: list[dict[str, Any]] = []
     try:
-        exhaustion.quieten_accept(loop)
+        descriptors.quieten_accept(loop)
         with temporarily(loop, "default_exception_handler", seen.append):
             for _ in range(100):
                 loop.call_exception_handler({"message": "socket.accept() out of system resource"})
@@ -43,7 +43,7 @@ def test_asyncio_complains_of_an_exhausted_accept_once_a_second() -> None:
             loop.call_exception_handler({"message": "another"})
         assert [context["message"] for context in seen] == ["socket.accept() out of system resource", "another"]
         before = loop.get_exception_handler()
-        exhaustion.quieten_accept(loop)
+        descriptors.quieten_accept(loop)
         assert loop.get_exception_handler() is before
     finally:
         loop.close()

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import uvloop
 
-from app.server import eager
+from asgi_downloads.server.http1 import eager
 
 variable: ContextVar[str] = ContextVar("variable")
 

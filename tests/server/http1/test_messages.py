@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from app.asgi.types import Receive, Scope, Send
-from app.server.limits import Limits
+from asgi_downloads.asgi.types import Receive, Scope, Send
+from asgi_downloads.server.http1.limits import Limits
 from tests.server.serving import Served, Setup
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from app.server.request_head import BARE_LINE_END, Refused, check_fields, split_target
+from asgi_downloads.server.http1.request_head import BARE_LINE_END, Refused, check_fields, split_target
 
 HOST = (b"host", b"a")
 LENGTH = (b"content-length", b"3")

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.server import response_head
-from app.server.response_head import field_lines
+from asgi_downloads.server.http1 import response_head
+from asgi_downloads.server.http1.response_head import field_lines
 
 
 def test_lines_are_name_colon_value() -> None:

@@ -17,9 +17,10 @@ from typing import Any
 
 import pytest
 
-from app.asgi.types import Message, Receive, Scope, Send
-from app.server import peer, residency, wire
-from app.server.limits import Limits
+from asgi_downloads.asgi.types import Message, Receive, Scope, Send
+from asgi_downloads.server.http1.limits import Limits
+from asgi_downloads.server.wire import page_cache as residency
+from asgi_downloads.server.wire import peer, wire
 from tests.server.serving import TIMEOUT, Served, Setup, temporarily
 
 MIB = 1 << 20
@@ -238,7 +239,12 @@ async def tell(scope: Scope, receive: Receive, send: Send) -> None:
 
 def test_the_extensions_are_announced(setup: Setup) -> None:
     with Served(setup, tell) as served:
-        want = ["app.exact_date", "app.settle", "http.response.pathsend", "http.response.zerocopysend"]
+        want = [
+            "asgi_downloads.exact_date",
+            "asgi_downloads.settle",
+            "http.response.pathsend",
+            "http.response.zerocopysend",
+        ]
         assert served.get().content == repr((want, "2.4")).encode()
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from app.server.checks import StartError, check
-from app.settings import Settings
+from asgi_downloads.server.process.checks import StartError, check
+from asgi_downloads.service.settings import Settings
 
 
 @pytest.fixture

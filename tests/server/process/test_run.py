@@ -15,20 +15,20 @@ from urllib.request import urlopen
 
 import pytest
 
-from app.server import listen, run
-from app.server.checks import StartError
-from app.server.forwarded import Forwarded
-from app.server.limits import Limits
-from app.server.notify import notify
-from app.server.protocol import AutoZeroCopy
-from app.settings import Settings
+from asgi_downloads.server.around.forwarded import Forwarded
+from asgi_downloads.server.http1.limits import Limits
+from asgi_downloads.server.process import listen, run
+from asgi_downloads.server.process.checks import StartError
+from asgi_downloads.server.process.notify import notify
+from asgi_downloads.server.protocol import AutoZeroCopy
+from asgi_downloads.service.settings import Settings
 from tests.support.hello import create
 from tests.support.serving import Served, serving
 
 SCRIPT = """\
 import sys
-from app.server.run import run
-from app.settings import Settings
+from asgi_downloads.server.process.run import run
+from asgi_downloads.service.settings import Settings
 from tests.support import hello
 if __name__ == "__main__":
     flags = dict(each.split("=") for each in sys.argv[2:])

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from app.server import residency
+from asgi_downloads.server.wire import page_cache
 
 SIZE = 2 << 20
 
@@ -14,8 +14,8 @@ def test_a_file_just_written_is_resident(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"x" * SIZE)
     with path.open("rb") as file:
-        assert residency.resident(file.fileno(), 0, SIZE)
-        assert residency.resident(file.fileno(), SIZE, 10)  # past the end there is nothing to wait for
+        assert page_cache.resident(file.fileno(), 0, SIZE)
+        assert page_cache.resident(file.fileno(), SIZE, 10)  # past the end there is nothing to wait for
 
 
 def test_a_file_dropped_from_the_cache_is_not_until_it_is_brought_in(tmp_path: Path) -> None:
@@ -24,17 +24,17 @@ def test_a_file_dropped_from_the_cache_is_not_until_it_is_brought_in(tmp_path: P
     with path.open("rb") as file:
         os.fsync(file.fileno())
         os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
-        if residency.resident(file.fileno(), 0, SIZE):
+        if page_cache.resident(file.fileno(), 0, SIZE):
             pytest.skip("this file system keeps everything in memory")
-        residency.bring_in(file.fileno(), 0, SIZE // 2, SIZE // 2)
-        assert residency.resident(file.fileno(), 0, SIZE // 2)
+        page_cache.bring_in(file.fileno(), 0, SIZE // 2, SIZE // 2)
+        assert page_cache.resident(file.fileno(), 0, SIZE // 2)
 
 
 def test_bringing_in_ends_with_the_file(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"x" * 10)
     with path.open("rb") as file:
-        residency.bring_in(file.fileno(), 0, SIZE, 0)
+        page_cache.bring_in(file.fileno(), 0, SIZE, 0)
 
 
 def test_a_file_system_that_cannot_tell_counts_as_cold(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -44,4 +44,4 @@ def test_a_file_system_that_cannot_tell_counts_as_cold(monkeypatch: pytest.Monke
     (tmp_path / "file").write_bytes(b"x")
     with (tmp_path / "file").open("rb") as file:
         monkeypatch.setattr(os, "preadv", unsupported)
-        assert not residency.resident(file.fileno(), 0, 1)
+        assert not page_cache.resident(file.fileno(), 0, 1)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from app.storage import beneath
+from asgi_downloads.storage.files import beneath
 
 Resolver = Callable[[int, bytes], int]
 

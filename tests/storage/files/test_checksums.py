@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from app.storage import checksums
-from app.storage.checksums import Checksum, Checksums
-from app.storage.listing import Facts, Listing
+from asgi_downloads.storage.files import checksums
+from asgi_downloads.storage.files.checksums import Checksum, Checksums
+from asgi_downloads.storage.files.listing import Facts, Listing
 from tests.support.archives import as_dict
 
 pytestmark = pytest.mark.usefixtures("no_descriptor_left")
@@ -234,8 +234,8 @@ def test_after_closing_nothing_is_kept_and_nothing_fails(tmp_path: Path) -> None
 WORK = """
 import asyncio, sys
 from pathlib import Path
-from app.storage.checksums import Checksum, Checksums
-from tests.storage.test_checksums import FILE, find, remember
+from asgi_downloads.storage.files.checksums import Checksum, Checksums
+from tests.storage.files.test_checksums import FILE, find, remember
 worker = int(sys.argv[2])
 with Checksums(Path(sys.argv[1])) as table:
     for number in range(200):

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from app.storage import digests
-from app.storage.digests import Digests
-from app.storage.errors import FileChanged
-from app.storage.openfile import OpenFile
+from asgi_downloads.storage.errors import FileChanged
+from asgi_downloads.storage.files import digests
+from asgi_downloads.storage.files.digests import Digests
+from asgi_downloads.storage.files.openfile import OpenFile
 
 pytestmark = pytest.mark.usefixtures("no_descriptor_left")
 

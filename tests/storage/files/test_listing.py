@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from app.storage import beneath
-from app.storage.errors import Exhausted, NotFound
-from app.storage.listing import DEPTH_LIMIT, Listing, facts_of, scan
-from app.storage.tree import Directory
+from asgi_downloads.storage.errors import Exhausted, NotFound
+from asgi_downloads.storage.files import beneath
+from asgi_downloads.storage.files.listing import DEPTH_LIMIT, Listing, facts_of, scan
+from asgi_downloads.storage.files.tree import Directory
 from tests.support.archives import directory, listing_of
 
 pytestmark = pytest.mark.usefixtures("no_descriptor_left")

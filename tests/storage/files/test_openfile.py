@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from app.storage.errors import FileChanged, NotFound
-from app.storage.openfile import READ_LIMIT, OpenFile
+from asgi_downloads.storage.errors import FileChanged, NotFound
+from asgi_downloads.storage.files.openfile import READ_LIMIT, OpenFile
 
 pytestmark = pytest.mark.usefixtures("no_descriptor_left")
 

@@ -17,8 +17,8 @@ from typing import Any
 
 import pytest
 
-from app.storage.errors import Exhausted
-from app.storage.temporary import MadeFile, TemporaryFiles, UnsafeDirectory, as_storage_error
+from asgi_downloads.storage.errors import Exhausted
+from asgi_downloads.storage.files.temporary import MadeFile, TemporaryFiles, UnsafeDirectory, as_storage_error
 from tests.support.serving import environment
 
 pytestmark = pytest.mark.usefixtures("no_descriptor_left")
@@ -160,7 +160,7 @@ def test_a_place_that_is_not_there_is_an_error(tmp_path: Path) -> None:
 
 HOLDER = """
 import sys
-from app.storage.temporary import TemporaryFiles
+from asgi_downloads.storage.files.temporary import TemporaryFiles
 files = TemporaryFiles(sys.argv[1])
 anonymous, named = files.anonymous(), files.named()
 print("ready", flush=True)

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from app.storage import beneath, tree
-from app.storage.errors import Exhausted, NotFound, OutsideRoot, StorageError, Unavailable
-from app.storage.openfile import OpenFile
-from app.storage.tree import Directory, Tree
+from asgi_downloads.storage.errors import Exhausted, NotFound, OutsideRoot, StorageError, Unavailable
+from asgi_downloads.storage.files import beneath, tree
+from asgi_downloads.storage.files.openfile import OpenFile
+from asgi_downloads.storage.files.tree import Directory, Tree
 
 pytestmark = pytest.mark.usefixtures("no_descriptor_left")
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from app.storage.csv_text import CELL_END, LINE_END, as_utf8, finished, is_regular, with_crlf
+from asgi_downloads.storage.rows.csv_text import CELL_END, LINE_END, as_utf8, finished, is_regular, with_crlf
 
 CELLS = st.text(st.sampled_from('ab,;\t"\r\n é'), max_size=6)
 DELIMITERS = st.sampled_from([",", ";", "\t"])

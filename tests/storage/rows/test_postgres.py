@@ -10,10 +10,10 @@ import pytest
 
 pytest.importorskip("asyncpg")
 
-from app.storage import rows_postgres
-from app.storage.errors import NotFound, StorageError, Unavailable
-from app.storage.row_source import Csv, Selection
-from app.storage.rows_postgres import PostgresRows
+from asgi_downloads.storage.errors import NotFound, StorageError, Unavailable
+from asgi_downloads.storage.rows import postgres as rows_postgres
+from asgi_downloads.storage.rows.postgres import PostgresRows
+from asgi_downloads.storage.rows.source import Csv, Selection
 from tests.support.postgres import psql
 
 pytestmark = pytest.mark.anyio

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from app.storage.row_source import (
+from asgi_downloads.storage.rows.source import (
     COLUMNS,
     FORMULA_STARTS,
     Csv,

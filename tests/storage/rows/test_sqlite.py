@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from app.storage import rows
-from app.storage.errors import FileChanged, NotFound, StorageError, Unavailable
-from app.storage.row_source import FIRST_ROWS, Csv, JsonLines, Notation, Selection
-from app.storage.rows import SQLiteRows
+from asgi_downloads.storage.errors import FileChanged, NotFound, StorageError, Unavailable
+from asgi_downloads.storage.rows import sqlite as rows
+from asgi_downloads.storage.rows.source import FIRST_ROWS, Csv, JsonLines, Notation, Selection
+from asgi_downloads.storage.rows.sqlite import SQLiteRows
 from tests.storage.conftest import write_sqlite
 
 pytestmark = pytest.mark.anyio
@@ -272,8 +272,8 @@ from contextlib import aclosing
 path, write = sys.argv[1], sys.argv[2] == "write"
 if os.geteuid() == 0:
     os.chmod(path, 0o666 if write else 0o644)
-import app.storage.rows as rows
-from app.storage.row_source import Csv, Selection
+import asgi_downloads.storage.rows.sqlite as rows
+from asgi_downloads.storage.rows.source import Csv, Selection
 if os.geteuid() == 0:
     os.setgroups([]); os.setgid(65534); os.setuid(65534)
 async def main():
@@ -305,7 +305,7 @@ def read_only_wal(tmp_path: Path) -> Path:
 
 def _as_nobody(path: Path, mode: str) -> "subprocess.CompletedProcess[bytes]":
     command = [sys.executable, "-c", _AS_NOBODY, str(path), mode]
-    return subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, check=False)
+    return subprocess.run(command, cwd=Path(__file__).parents[3], capture_output=True, check=False)
 
 
 async def test_a_database_in_wal_mode_is_read_from_a_directory_that_is_read_only(read_only_wal: Path) -> None:

@@ -18,7 +18,7 @@ from reportlab.pdfbase.cidfonts import UnicodeCIDFont
 from reportlab.pdfbase.ttfonts import TTFError, TTFont
 from reportlab.pdfgen.canvas import Canvas
 
-from app.bodies.report import Report
+from asgi_downloads.bodies.report.report import Report
 
 MARGIN = 56.0
 BOTTOM = 72.0

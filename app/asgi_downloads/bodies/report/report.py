@@ -12,10 +12,10 @@ from importlib.util import find_spec
 import anyio
 import anyio.to_process
 
-from app.storage.errors import MissingExtra, StorageError
-from app.storage.row_source import COLUMNS, JsonLines, RowSource, Selection
+from asgi_downloads.storage.errors import MissingExtra, StorageError
+from asgi_downloads.storage.rows.source import COLUMNS, JsonLines, RowSource, Selection
 
-logger = logging.getLogger("app")
+logger = logging.getLogger("asgi_downloads")
 
 ROWS = 40
 START_TIMEOUT = 10.0
@@ -63,7 +63,7 @@ async def users_table(source: RowSource | None) -> Table:
 
 def to_pdf(report: Report) -> bytes:
     """The report as a PDF file: the same report, the same bytes. Blocks; the first call imports reportlab."""
-    from app.bodies.pdf_report import render
+    from asgi_downloads.bodies.report.pdf import render
 
     return render(report)
 

@@ -14,20 +14,20 @@ from contextlib import aclosing, suppress
 from functools import partial
 from typing import Self, TypeVar
 
-from app.bodies.ahead import PARALLEL, Ready, in_order
-from app.bodies.base import FileSlice, Piece
-from app.bodies.zip_deflate import BLOCK, WHOLE, pack_block
-from app.bodies.zip_members import UNKNOWN, Members, Stop, Stopped, advance_crc, scratch
-from app.bodies.zip_names import archive_paths
-from app.bodies.zip_records import DEFLATED, Entry, Layout
-from app.http.message import ByteRange
-from app.storage import beneath
-from app.storage.checksums import Checksum, Checksums, Known
-from app.storage.errors import FileChanged
-from app.storage.listing import Listing
-from app.storage.openfile import OpenFile
-from app.storage.threads import in_thread
-from app.storage.tree import Directory
+from asgi_downloads.bodies.base import FileSlice, Piece
+from asgi_downloads.bodies.in_order import PARALLEL, Ready, in_order
+from asgi_downloads.bodies.zip.deflate import BLOCK, WHOLE, pack_block
+from asgi_downloads.bodies.zip.members import UNKNOWN, Members, Stop, Stopped, advance_crc, scratch
+from asgi_downloads.bodies.zip.names import archive_paths
+from asgi_downloads.bodies.zip.records import DEFLATED, Entry, Layout
+from asgi_downloads.http.message import ByteRange
+from asgi_downloads.storage.errors import FileChanged
+from asgi_downloads.storage.files import beneath
+from asgi_downloads.storage.files.checksums import Checksum, Checksums, Known
+from asgi_downloads.storage.files.listing import Listing
+from asgi_downloads.storage.files.openfile import OpenFile
+from asgi_downloads.storage.files.tree import Directory
+from asgi_downloads.storage.threads import in_thread
 
 VERSION = 2
 """Of the layout, the naming and the packing. Any change that alters the bytes of an archive raises it."""

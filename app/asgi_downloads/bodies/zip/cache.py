@@ -8,11 +8,11 @@ import os
 from collections import OrderedDict
 from functools import partial
 
-from app.bodies.zip_archive import Archive
-from app.storage.checksums import Checksums
-from app.storage.listing import Listing, scan
-from app.storage.threads import in_thread
-from app.storage.tree import Directory
+from asgi_downloads.bodies.zip.archive import Archive
+from asgi_downloads.storage.files.checksums import Checksums
+from asgi_downloads.storage.files.listing import Listing, scan
+from asgi_downloads.storage.files.tree import Directory
+from asgi_downloads.storage.threads import in_thread
 
 MEMBER_LIMIT = 100_000
 """Members of all archives kept; about 300 bytes of memory each."""

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
-from app.bodies.zip_records import MAX_32
+from asgi_downloads.bodies.zip.records import MAX_32
 
 try:
     from isal import isal_zlib as _zlib

@@ -10,19 +10,19 @@ from contextlib import aclosing
 from functools import partial
 from typing import NamedTuple, Self
 
-from app.bodies.ahead import PARALLEL, in_order
-from app.bodies.crc32 import combine, crc32
-from app.bodies.zip_archive import entry_of
-from app.bodies.zip_deflate import BLOCK, WHOLE, Packing, pack_block, packed_share, sample_offsets
-from app.bodies.zip_members import Members, Stop, advance_crc, scratch
-from app.bodies.zip_names import archive_paths
-from app.bodies.zip_records import DEFLATED, Entry, Layout, descriptor, local_header
-from app.storage.checksums import Checksum, Checksums
-from app.storage.errors import FileChanged
-from app.storage.listing import Listing
-from app.storage.openfile import OpenFile
-from app.storage.threads import in_thread
-from app.storage.tree import Directory
+from asgi_downloads.bodies.in_order import PARALLEL, in_order
+from asgi_downloads.bodies.zip.archive import entry_of
+from asgi_downloads.bodies.zip.crc32 import combine, crc32
+from asgi_downloads.bodies.zip.deflate import BLOCK, WHOLE, Packing, pack_block, packed_share, sample_offsets
+from asgi_downloads.bodies.zip.members import Members, Stop, advance_crc, scratch
+from asgi_downloads.bodies.zip.names import archive_paths
+from asgi_downloads.bodies.zip.records import DEFLATED, Entry, Layout, descriptor, local_header
+from asgi_downloads.storage.errors import FileChanged
+from asgi_downloads.storage.files.checksums import Checksum, Checksums
+from asgi_downloads.storage.files.listing import Listing
+from asgi_downloads.storage.files.openfile import OpenFile
+from asgi_downloads.storage.files.tree import Directory
+from asgi_downloads.storage.threads import in_thread
 
 _RUN_BYTES = 1 << 20
 _RUN_MEMBERS = 64

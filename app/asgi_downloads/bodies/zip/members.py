@@ -8,12 +8,12 @@ import os
 import threading
 from contextlib import suppress
 
-from app.bodies.crc32 import crc32
-from app.storage import beneath
-from app.storage.errors import Exhausted, FileChanged, NotFound, OutsideRoot, StorageError
-from app.storage.listing import Listing, open_beneath, storage_error
-from app.storage.openfile import OpenFile
-from app.storage.tree import Directory
+from asgi_downloads.bodies.zip.crc32 import crc32
+from asgi_downloads.storage.errors import Exhausted, FileChanged, NotFound, OutsideRoot, StorageError
+from asgi_downloads.storage.files import beneath
+from asgi_downloads.storage.files.listing import Listing, open_beneath, storage_error
+from asgi_downloads.storage.files.openfile import OpenFile
+from asgi_downloads.storage.files.tree import Directory
 
 UNKNOWN = -1
 """In the place of a CRC-32 that has not been computed."""

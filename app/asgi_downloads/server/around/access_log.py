@@ -17,8 +17,8 @@ from json.encoder import encode_basestring_ascii as quote
 from queue import SimpleQueue
 from time import monotonic
 
-from app.server.cycle import Cycle
-from app.server.observed import EXCHANGE, Exchange
+from asgi_downloads.server.around.exchange import EXCHANGE, Exchange
+from asgi_downloads.server.http1.cycle import Cycle
 
 DELAY = 0.05
 """Seconds that a line may wait for others: a thread is not woken for each."""

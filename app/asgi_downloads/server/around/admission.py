@@ -6,10 +6,10 @@ away but never both let in too many.
 
 from ipaddress import IPv6Address
 
-from app.asgi.respond import send_whole
-from app.asgi.types import ASGIApp, Receive, Scope, Send
-from app.http.errors import HTTPError
-from app.server.tally import Tally
+from asgi_downloads.asgi.respond import send_whole
+from asgi_downloads.asgi.types import ASGIApp, Receive, Scope, Send
+from asgi_downloads.http.errors import HTTPError
+from asgi_downloads.server.around.shared_counters import Tally
 
 RETRY_AFTER = b"5"
 """Seconds after which a client that was sent away may try again."""

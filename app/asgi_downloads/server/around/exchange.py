@@ -4,10 +4,10 @@ import random
 import re
 from collections.abc import Awaitable, Callable
 
-from app.asgi.types import ASGIApp, Message, Receive, Scope, Send
-from app.http.message import Headers
+from asgi_downloads.asgi.types import ASGIApp, Message, Receive, Scope, Send
+from asgi_downloads.http.message import Headers
 
-EXCHANGE = "app.exchange"
+EXCHANGE = "asgi_downloads.exchange"
 """The key in the scope under which it lies."""
 
 LONGEST = 256

@@ -10,7 +10,7 @@ from typing import Any
 
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from app.asgi.types import ASGIApp, Receive, Scope, Send
+from asgi_downloads.asgi.types import ASGIApp, Receive, Scope, Send
 
 _SCHEMES = {b"http": "http", b"https": "https"}
 

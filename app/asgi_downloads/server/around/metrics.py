@@ -8,11 +8,11 @@ from collections.abc import Iterator, Sequence
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from app.asgi.respond import send_whole
-from app.asgi.types import ASGIApp, Receive, Scope, Send
-from app.server.access_log import sent_by
-from app.server.cycle import Cycle
-from app.server.tally import Row, Tally
+from asgi_downloads.asgi.respond import send_whole
+from asgi_downloads.asgi.types import ASGIApp, Receive, Scope, Send
+from asgi_downloads.server.around.access_log import sent_by
+from asgi_downloads.server.around.shared_counters import Row, Tally
+from asgi_downloads.server.http1.cycle import Cycle
 
 if TYPE_CHECKING:
     from prometheus_client.core import Metric

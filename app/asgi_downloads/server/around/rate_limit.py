@@ -3,8 +3,8 @@
 import asyncio
 from time import monotonic
 
-from app.asgi.request import ZERO_COPY
-from app.asgi.types import ASGIApp, Message, Receive, Scope, Send
+from asgi_downloads.asgi.request import ZERO_COPY
+from asgi_downloads.asgi.types import ASGIApp, Message, Receive, Scope, Send
 
 TICK = 0.125
 """Seconds' worth of bytes in one piece."""

@@ -7,18 +7,18 @@ on the way of a request.
 import importlib.util
 from collections.abc import Callable
 
-from app.asgi.types import ASGIApp
-from app.server.access_log import AccessLog, record, refusal
-from app.server.admission import Admission, Admitted
-from app.server.checks import StartError
-from app.server.connection import Connection
-from app.server.cycle import Cycle
-from app.server.forwarded import Forwarded
-from app.server.metrics import Metrics, MetricsEndpoint
-from app.server.observed import Observed
-from app.server.pace import Paced
-from app.server.supervisor import places
-from app.settings import Settings
+from asgi_downloads.asgi.types import ASGIApp
+from asgi_downloads.server.around.access_log import AccessLog, record, refusal
+from asgi_downloads.server.around.admission import Admission, Admitted
+from asgi_downloads.server.around.exchange import Observed
+from asgi_downloads.server.around.forwarded import Forwarded
+from asgi_downloads.server.around.metrics import Metrics, MetricsEndpoint
+from asgi_downloads.server.around.rate_limit import Paced
+from asgi_downloads.server.http1.connection import Connection
+from asgi_downloads.server.http1.cycle import Cycle
+from asgi_downloads.server.process.checks import StartError
+from asgi_downloads.server.process.supervisor import places
+from asgi_downloads.service.settings import Settings
 
 
 class Surroundings:

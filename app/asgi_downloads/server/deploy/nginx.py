@@ -4,9 +4,9 @@ import math
 import re
 from collections.abc import Sequence
 
-from app.server.checks import StartError
-from app.server.template import render
-from app.settings import Settings
+from asgi_downloads.server.deploy.template import render
+from asgi_downloads.server.process.checks import StartError
+from asgi_downloads.service.settings import Settings
 
 _LISTEN = re.compile(r"[0-9A-Za-z_.:*\[\]/= -]+")
 _NAMES = re.compile(r"[0-9A-Za-z_.*-]+( [0-9A-Za-z_.*-]+)*")

@@ -6,11 +6,11 @@ import sys
 from collections.abc import Collection
 from pathlib import Path
 
-import app
-from app.server.checks import StartError
-from app.server.listen import BACKLOG
-from app.server.template import render
-from app.settings import TABLE, Entry, Settings
+import asgi_downloads
+from asgi_downloads.server.deploy.template import render
+from asgi_downloads.server.process.checks import StartError
+from asgi_downloads.server.process.listen import BACKLOG
+from asgi_downloads.service.settings import TABLE, Entry, Settings
 
 STATE_DIR = "/var/lib/asgi-downloads"
 """systemd makes it for us, and it is all that the service may write to."""
@@ -20,13 +20,13 @@ _OF_THE_SOCKET = ("host", "port", "uds")
 
 def service_unit(settings: Settings, given: Collection[str]) -> str:
     """The text of the service's unit; `given` are the settings that somebody chose. Raises `StartError`."""
-    root = Path(app.__file__).parent.parent
+    root = Path(asgi_downloads.__file__).parent.parent
     secret = [entry for entry in TABLE if entry.name in given and _is_secret(entry, settings)]
     return render(
         "systemd.service",
         {
-            "command": f"{_escaped(sys.executable)} -m app serve",
-            # From a checkout, `-m app` is found in the directory it is run in; installed, everywhere.
+            "command": f"{_escaped(sys.executable)} -m asgi_downloads serve",
+            # From a checkout, `-m asgi_downloads` is found in the directory it is run in; installed, everywhere.
             "directory": "" if root.name == "site-packages" else _escaped(str(root)),
             "workers": settings.workers > 1,
             "environment": "\n".join(_environment(settings, given)),

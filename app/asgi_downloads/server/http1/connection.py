@@ -17,15 +17,15 @@ from uvicorn.protocols.http.flow_control import service_unavailable
 from uvicorn.protocols.utils import get_local_addr, get_remote_addr, is_ssl
 from uvicorn.server import ServerState
 
-from app.asgi.types import ASGIApp, Scope
-from app.http.message import Header
-from app.server import eager, response_head
-from app.server.cycle import Cycle
-from app.server.limits import Limits
-from app.server.request_head import Refused, check_fields, split_target
-from app.server.shared import Shared
-from app.server.socket_wire import SocketWire
-from app.server.wire import TransportWire, Wire
+from asgi_downloads.asgi.types import ASGIApp, Scope
+from asgi_downloads.http.message import Header
+from asgi_downloads.server.http1 import eager, response_head
+from asgi_downloads.server.http1.cycle import Cycle
+from asgi_downloads.server.http1.limits import Limits
+from asgi_downloads.server.http1.request_head import Refused, check_fields, split_target
+from asgi_downloads.server.http1.server_wide import Shared
+from asgi_downloads.server.wire.socket_wire import SocketWire
+from asgi_downloads.server.wire.wire import TransportWire, Wire
 
 SLICE = 16384
 """How much input is parsed at a time, so that a burst of pipelined requests does not become a heap of objects."""

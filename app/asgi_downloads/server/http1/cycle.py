@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 from uvicorn.protocols.utils import ClientDisconnected, get_client_addr, get_path_with_query_string
 
-from app.asgi.types import ASGIApp, Message, Scope
-from app.http.message import Header
-from app.server import response_head
-from app.server.path_send import send_path
-from app.server.socket_wire import SocketWire
-from app.server.wire import BrokenTransfer, Buffer
+from asgi_downloads.asgi.types import ASGIApp, Message, Scope
+from asgi_downloads.http.message import Header
+from asgi_downloads.server.http1 import response_head
+from asgi_downloads.server.http1.path_send import send_path
+from asgi_downloads.server.wire.socket_wire import SocketWire
+from asgi_downloads.server.wire.wire import BrokenTransfer, Buffer
 
 if TYPE_CHECKING:
-    from app.server.connection import Connection
+    from asgi_downloads.server.http1.connection import Connection
 
 BODY_LIMIT = 65536
 """How much of a request's content is kept for the application before the client has to wait."""

@@ -1,7 +1,7 @@
 """What a client may cost: the size and the time of a request head, and how long it may take nothing.
 
-Under plain `uvicorn --http app.server.protocol:...` nobody hands settings to a protocol class, so
-`APP_STALL_TIMEOUT` is read from the environment; a subclass may set `limits` instead.
+Under plain `uvicorn --http asgi_downloads.server.protocol:...` nobody hands settings to a protocol class, so
+`DOWNLOADS_STALL_TIMEOUT` is read from the environment; a subclass may set `limits` instead.
 """
 
 import os
@@ -24,8 +24,8 @@ class Limits:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Self:
-        """The defaults, with `APP_STALL_TIMEOUT` in seconds; `ValueError` if that is no positive number."""
-        text = environment.get("APP_STALL_TIMEOUT")
+        """The defaults, with `DOWNLOADS_STALL_TIMEOUT` in seconds; `ValueError` if that is no positive number."""
+        text = environment.get("DOWNLOADS_STALL_TIMEOUT")
         if not text:
             return cls()
         try:
@@ -33,5 +33,5 @@ class Limits:
         except ValueError:
             seconds = 0.0
         if not 0 < seconds < float("inf"):
-            raise ValueError(f"APP_STALL_TIMEOUT must be a positive number of seconds, not {text!r}")
+            raise ValueError(f"DOWNLOADS_STALL_TIMEOUT must be a positive number of seconds, not {text!r}")
         return cls(stall_seconds=seconds)

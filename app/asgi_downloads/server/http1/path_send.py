@@ -3,13 +3,13 @@
 import os
 from typing import TYPE_CHECKING
 
-from app.server.wire import BrokenTransfer
-from app.storage.errors import FileChanged, NotFound
-from app.storage.openfile import OpenFile
-from app.storage.threads import in_thread
+from asgi_downloads.server.wire.wire import BrokenTransfer
+from asgi_downloads.storage.errors import FileChanged, NotFound
+from asgi_downloads.storage.files.openfile import OpenFile
+from asgi_downloads.storage.threads import in_thread
 
 if TYPE_CHECKING:
-    from app.server.cycle import Cycle
+    from asgi_downloads.server.http1.cycle import Cycle
 
 TAIL = 65536
 """The end of a file is copied after a last look at the file, so that a change never ends in a complete answer."""

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from email.utils import formatdate
 from http import HTTPStatus
 
-from app.http.message import Header, Headers
+from asgi_downloads.http.message import Header, Headers
 
 _TCHAR = b"!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz"  # RFC 9110 §5.6.2, in lower case
 _UNCONTROLLED = bytes(

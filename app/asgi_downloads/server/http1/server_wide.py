@@ -8,10 +8,10 @@ from weakref import WeakKeyDictionary
 from uvicorn.config import Config
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from app.asgi.types import ASGIApp
-from app.server import response_head
-from app.server.exhaustion import highest_for_connections, quieten_accept
-from app.server.limits import Limits
+from asgi_downloads.asgi.types import ASGIApp
+from asgi_downloads.server.http1 import response_head
+from asgi_downloads.server.http1.descriptors import highest_for_connections, quieten_accept
+from asgi_downloads.server.http1.limits import Limits
 
 
 class Shared:
@@ -33,11 +33,11 @@ class Shared:
         headers = [header for header in config.encoded_headers if header[0] != b"date"]
         self.dated = config.date_header or len(headers) != len(config.encoded_headers)
         self.static_lines = response_head.field_lines(headers, dict(headers))
-        self.extensions: dict[str, dict[str, Any]] = {"app.exact_date": {}} if self.dated else {}
+        self.extensions: dict[str, dict[str, Any]] = {"asgi_downloads.exact_date": {}} if self.dated else {}
         self.file_extensions: dict[str, dict[str, Any]] = {
             "http.response.zerocopysend": {},
             "http.response.pathsend": {},
-            "app.settle": {},
+            "asgi_downloads.settle": {},
             **self.extensions,
         }
         self.asgi = {"version": config.asgi_version, "spec_version": "2.4"}

@@ -2,8 +2,8 @@
 
 from uvicorn.config import Config
 
-from app.http.message import Header
-from app.server.connection import Connection
+from asgi_downloads.http.message import Header
+from asgi_downloads.server.http1.connection import Connection
 
 
 def wants_websocket(config: Config, fields: dict[bytes, bytes]) -> bool:

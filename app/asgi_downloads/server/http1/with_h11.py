@@ -11,9 +11,9 @@ import h11
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
-from app.server.connection import Connection
-from app.server.request_head import BARE_LINE_END, Refused
-from app.server.upgrade import hand_over, wants_websocket
+from asgi_downloads.server.http1.connection import Connection
+from asgi_downloads.server.http1.request_head import BARE_LINE_END, Refused
+from asgi_downloads.server.http1.websocket import hand_over, wants_websocket
 
 _HEAD_END = re.compile(rb"\r\n\r\n")
 

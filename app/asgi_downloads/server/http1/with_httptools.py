@@ -7,10 +7,10 @@ import httptools
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
-from app.http.message import Header
-from app.server.connection import Connection
-from app.server.request_head import Refused
-from app.server.upgrade import hand_over, wants_websocket
+from asgi_downloads.http.message import Header
+from asgi_downloads.server.http1.connection import Connection
+from asgi_downloads.server.http1.request_head import Refused
+from asgi_downloads.server.http1.websocket import hand_over, wants_websocket
 
 _METHODS = {b"GET": "GET", b"HEAD": "HEAD"}
 

@@ -8,7 +8,7 @@ from contextlib import closing
 from pathlib import Path
 from urllib.parse import quote
 
-from app.settings import Settings
+from asgi_downloads.service.settings import Settings
 
 ROOTS = ("downloads", "large-files", "files", "reports", "videos", "bundles")
 
@@ -40,7 +40,7 @@ def _check_data(directory: Path) -> Iterator[str]:
     except FileNotFoundError:
         raise StartError(
             f"data directory {str(directory)!r} does not exist: name one that does, or try 'serve --demo',"
-            f" or make a sample with 'python -m app demo {directory}'"
+            f" or make a sample with 'python -m asgi_downloads demo {directory}'"
         ) from None
     except NotADirectoryError:
         raise StartError(f"data directory {str(directory)!r} is not a directory") from None

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from app.server.checks import StartError
-from app.settings import Settings
+from asgi_downloads.server.process.checks import StartError
+from asgi_downloads.service.settings import Settings
 
 BACKLOG = 2048
 

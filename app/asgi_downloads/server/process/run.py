@@ -10,13 +10,13 @@ from types import FrameType
 import uvicorn
 from uvicorn.config import STARTUP_FAILURE
 
-from app.server import listen
-from app.server.draining import Server
-from app.server.limits import Limits
-from app.server.notify import notify
-from app.server.supervisor import Supervisor
-from app.server.surroundings import Surroundings
-from app.settings import Settings
+from asgi_downloads.server.around.stack import Surroundings
+from asgi_downloads.server.http1.limits import Limits
+from asgi_downloads.server.process import listen
+from asgi_downloads.server.process.notify import notify
+from asgi_downloads.server.process.server import Server
+from asgi_downloads.server.process.supervisor import Supervisor
+from asgi_downloads.service.settings import Settings
 
 ASGIApp = Callable[..., Awaitable[None]]
 
@@ -26,7 +26,7 @@ Announce = Callable[[str], None]
 
 def application(settings: Settings) -> ASGIApp:
     """The service; imported here so that a port in use is told at once."""
-    from app.application import create_app
+    from asgi_downloads.service.application import create_app
 
     return create_app(settings)
 
@@ -56,7 +56,7 @@ class Config(uvicorn.Config):
             factory,
             factory=True,
             interface="asgi3",
-            http="app.server.protocol:AutoZeroCopy",
+            http="asgi_downloads.server.protocol:AutoZeroCopy",
             ws="none",
             lifespan="on",
             server_header=False,

@@ -15,8 +15,8 @@ from time import monotonic
 
 import uvicorn
 
-from app.endpoints.operations import DRAINING
-from app.server.connection import Connection
+from asgi_downloads.endpoints.health import DRAINING
+from asgi_downloads.server.http1.connection import Connection
 
 LAST_CALL = 0.2
 """Seconds in which a request that was on its way when the end was told still finds its connection open."""

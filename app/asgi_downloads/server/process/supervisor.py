@@ -22,7 +22,7 @@ from types import FrameType
 import uvicorn
 from uvicorn.config import STARTUP_FAILURE
 
-from app.server.draining import SAME_WORD, Server
+from asgi_downloads.server.process.server import SAME_WORD, Server
 
 PAUSE = 1.0
 """Seconds before a worker that did not even start is tried again."""

@@ -6,7 +6,7 @@ pages in by runs, so a hole that hides between two samples is rare and small, an
 
 import os
 
-from app.storage.openfile import scratch
+from asgi_downloads.storage.files.openfile import scratch
 
 STRIDE = 262144
 """One byte of so many is asked for; a question costs half a microsecond."""

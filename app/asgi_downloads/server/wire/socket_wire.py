@@ -18,10 +18,10 @@ from time import monotonic
 
 from uvicorn.protocols.utils import ClientDisconnected
 
-from app.server import residency
-from app.server.peer import BLIND_TAIL, Peer, unacknowledged
-from app.server.wire import STEP, BrokenTransfer, Buffer, Wire
-from app.storage.threads import in_thread
+from asgi_downloads.server.wire import page_cache
+from asgi_downloads.server.wire.peer import BLIND_TAIL, Peer, unacknowledged
+from asgi_downloads.server.wire.wire import STEP, BrokenTransfer, Buffer, Wire
+from asgi_downloads.storage.threads import in_thread
 
 COLD_WINDOW = 4 << 20
 """How much of a file that is not in the page cache a thread reads at a time, and how much the kernel reads ahead."""
@@ -122,7 +122,7 @@ class SocketWire(Wire):
             return _Step.DONE
         if self.gone:
             raise ClientDisconnected
-        if self._offset + count > self._warm_until and not residency.resident(self._file, self._offset, count):
+        if self._offset + count > self._warm_until and not page_cache.resident(self._file, self._offset, count):
             return _Step.COLD
         try:
             sent = os.sendfile(self.fd, self._file, self._offset, count)
@@ -149,7 +149,7 @@ class SocketWire(Wire):
         ahead = min(self._end - self._offset - window, COLD_WINDOW)
         self._burst = 0
         try:
-            await in_thread(residency.bring_in, self._file, self._offset, window, ahead)
+            await in_thread(page_cache.bring_in, self._file, self._offset, window, ahead)
         except OSError as exc:
             raise BrokenTransfer(f"the file cannot be read: {exc.strerror}") from exc
         self._warm_until = self._offset + window
@@ -158,7 +158,7 @@ class SocketWire(Wire):
         """Send the next window of the file by reading it."""
         window = (self._file, min(self._end - self._offset, COPY_WINDOW), self._offset)
         try:
-            if residency.resident(self._file, self._offset, window[1]):
+            if page_cache.resident(self._file, self._offset, window[1]):
                 data = os.pread(*window)
             else:
                 data = await in_thread(os.pread, *window)

@@ -19,7 +19,7 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple, Self
 
-from app.storage.listing import Listing
+from asgi_downloads.storage.files.listing import Listing
 
 ROW_LIMIT = 1_000_000
 """Records kept; about 100 bytes of disk each."""

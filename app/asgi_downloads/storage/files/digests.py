@@ -4,8 +4,8 @@ import asyncio
 import hashlib
 from collections import OrderedDict
 
-from app.storage.openfile import READ_LIMIT, OpenFile
-from app.storage.threads import in_thread
+from asgi_downloads.storage.files.openfile import READ_LIMIT, OpenFile
+from asgi_downloads.storage.threads import in_thread
 
 Key = tuple[int, int, int, int, int]
 

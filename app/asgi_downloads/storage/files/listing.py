@@ -12,10 +12,10 @@ from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import NamedTuple
 
-from app.storage import beneath
-from app.storage.errors import Exhausted, NotFound, OutsideRoot, StorageError
-from app.storage.openfile import OpenFile
-from app.storage.tree import Directory
+from asgi_downloads.storage.errors import Exhausted, NotFound, OutsideRoot, StorageError
+from asgi_downloads.storage.files import beneath
+from asgi_downloads.storage.files.openfile import OpenFile
+from asgi_downloads.storage.files.tree import Directory
 
 DEPTH_LIMIT = 32
 """Directories below this are not descended: each level holds a descriptor open while it is read."""

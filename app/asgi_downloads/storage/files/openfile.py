@@ -5,8 +5,8 @@ import stat
 import threading
 from typing import Self
 
-from app.storage.errors import FileChanged, NotFound
-from app.storage.threads import in_thread
+from asgi_downloads.storage.errors import FileChanged, NotFound
+from asgi_downloads.storage.threads import in_thread
 
 READ_LIMIT = 1 << 20
 """The most bytes that one read takes; more costs memory for each slow client and gains nothing."""

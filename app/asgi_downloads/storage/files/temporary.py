@@ -12,7 +12,7 @@ import stat
 import tempfile
 from typing import Self
 
-from app.storage.errors import Exhausted, StorageError
+from asgi_downloads.storage.errors import Exhausted, StorageError
 
 _EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOSPC, errno.EDQUOT})
 _NO_ANONYMOUS = frozenset({errno.EOPNOTSUPP, errno.EISDIR, errno.ENOENT, errno.EINVAL})

@@ -7,10 +7,10 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
-from app.storage import beneath
-from app.storage.errors import Exhausted, NotFound, OutsideRoot, StorageError, Unavailable
-from app.storage.openfile import OpenFile
-from app.storage.threads import in_thread
+from asgi_downloads.storage.errors import Exhausted, NotFound, OutsideRoot, StorageError, Unavailable
+from asgi_downloads.storage.files import beneath
+from asgi_downloads.storage.files.openfile import OpenFile
+from asgi_downloads.storage.threads import in_thread
 
 _DIRECTORY_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 

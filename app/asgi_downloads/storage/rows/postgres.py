@@ -12,9 +12,9 @@ from typing import Any
 import anyio
 import asyncpg
 
-from app.storage.csv_text import with_crlf
-from app.storage.errors import Exhausted, NotFound, StorageError, Unavailable
-from app.storage.row_source import BLOCK_SIZE, FORMULA_STARTS, TABLE, Csv, Notation, Selection, as_utc
+from asgi_downloads.storage.errors import Exhausted, NotFound, StorageError, Unavailable
+from asgi_downloads.storage.rows.csv_text import with_crlf
+from asgi_downloads.storage.rows.source import BLOCK_SIZE, FORMULA_STARTS, TABLE, Csv, Notation, Selection, as_utc
 
 CONNECT_TIMEOUT = 5.0
 """Seconds until a server that does not answer counts as away."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
 
-from app.storage.errors import MissingExtra
+from asgi_downloads.storage.errors import MissingExtra
 
 TABLE = "users"
 COLUMNS = ("id", "name", "email", "created_at")
@@ -95,12 +95,12 @@ def open_rows(url: str) -> RowSource:
     """
     scheme, mark, rest = url.partition("://")
     if mark and scheme == "sqlite" and rest.startswith("/") and len(rest) > 1:
-        from app.storage.rows import SQLiteRows
+        from asgi_downloads.storage.rows.sqlite import SQLiteRows
 
         return SQLiteRows(rest[1:])
     if mark and scheme in ("postgresql", "postgres"):
         try:
-            from app.storage.rows_postgres import PostgresRows
+            from asgi_downloads.storage.rows.postgres import PostgresRows
         except ModuleNotFoundError as error:
             raise MissingExtra("postgres") from error
         return PostgresRows(url)

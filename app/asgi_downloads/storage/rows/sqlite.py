@@ -15,11 +15,11 @@ from contextlib import aclosing, closing
 from functools import partial
 from urllib.parse import quote
 
-from app.storage.ahead import ahead
-from app.storage.csv_text import is_regular
-from app.storage.errors import Exhausted, FileChanged, NotFound, StorageError, Unavailable
-from app.storage.row_source import BLOCK_SIZE, FIRST_ROWS, TABLE, Csv, Notation, Selection
-from app.storage.sqlite_text import LAST_ROWID, Statements
+from asgi_downloads.storage.errors import Exhausted, FileChanged, NotFound, StorageError, Unavailable
+from asgi_downloads.storage.read_ahead import ahead
+from asgi_downloads.storage.rows.csv_text import is_regular
+from asgi_downloads.storage.rows.source import BLOCK_SIZE, FIRST_ROWS, TABLE, Csv, Notation, Selection
+from asgi_downloads.storage.rows.sqlite_text import LAST_ROWID, Statements
 
 MOST_ROWS = 1 << 15
 

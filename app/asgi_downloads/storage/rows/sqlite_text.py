@@ -1,7 +1,7 @@
 """Selections and notations as SQL for SQLite. A request puts nothing into it but bound values and words of our own."""
 
-from app.storage.csv_text import CELL_END, LINE_END, as_utf8, finished
-from app.storage.row_source import FORMULA_STARTS, TABLE, Csv, Notation, Selection, as_utc
+from asgi_downloads.storage.rows.csv_text import CELL_END, LINE_END, as_utf8, finished
+from asgi_downloads.storage.rows.source import FORMULA_STARTS, TABLE, Csv, Notation, Selection, as_utc
 
 LAST_ROWID = (1 << 63) - 1
 

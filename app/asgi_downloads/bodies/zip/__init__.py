@@ -1,0 +1,1 @@
+"""ZIP archives that have a length and ranges."""

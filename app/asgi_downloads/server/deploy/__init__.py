@@ -1,0 +1,1 @@
+"""Files for nginx and systemd, from the settings."""

@@ -90,9 +90,7 @@ def test_a_folder_holds_about_a_dozen_files(folder: Path) -> None:
 def test_the_rules_of_http_do_not_wait_open_or_look_at_a_clock(path: Path) -> None:
     tree = ast.parse(path.read_text())
     assert not [node for node in ast.walk(tree) if isinstance(node, ast.Await | ast.AsyncFunctionDef)]
-    names = {
-        name.name.split(".")[0] for node in ast.walk(tree) if isinstance(node, ast.Import) for name in node.names
-    }
+    names = {name.name.split(".")[0] for node in ast.walk(tree) if isinstance(node, ast.Import) for name in node.names}
     names |= {(node.module or "").split(".")[0] for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
     assert not names & {"os", "io", "asyncio", "anyio", "socket", "pathlib", "threading", "subprocess"}
     called = {ast.unparse(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}

@@ -14,7 +14,8 @@ from shlex import quote
 from typing import NoReturn
 
 from asgi_downloads import demo
-from asgi_downloads.server.process.checks import StartError, check
+from asgi_downloads.server.errors import StartError
+from asgi_downloads.server.process.checks import check
 from asgi_downloads.service.settings import CONFIG, TABLE, Settings, SettingsError, as_toml, gather, nearest
 
 PROGRAM = "asgi-downloads"

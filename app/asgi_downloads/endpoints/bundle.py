@@ -18,7 +18,7 @@ from asgi_downloads.http.media_types import NOSNIFF
 from asgi_downloads.http.message import Headers, Representation
 from asgi_downloads.http.parameters import Query
 from asgi_downloads.http.plan import plan
-from asgi_downloads.responses.file import last_modified
+from asgi_downloads.http.validators import last_modified
 from asgi_downloads.storage.errors import FileChanged, NotFound
 from asgi_downloads.storage.files.listing import Listing
 from asgi_downloads.storage.files.tree import Directory, Tree

@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 from asgi_downloads.asgi.request import Request
 from asgi_downloads.asgi.respond import respond, send_whole
 from asgi_downloads.asgi.types import Receive, Scope, Send
-from asgi_downloads.bodies.report.report import Report, ReportMaker, require_reportlab, users_table
+from asgi_downloads.bodies.report.maker import ReportMaker, require_reportlab
+from asgi_downloads.bodies.report.report import Report, users_table
 from asgi_downloads.bodies.spooled_file import content_tag, made_file
 from asgi_downloads.bodies.stored_file import StoredFile
 from asgi_downloads.endpoints.export import Clock, missing_extra

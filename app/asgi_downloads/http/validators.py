@@ -117,3 +117,14 @@ def _full_year(two_digits: int, clock: tuple[int, int, int, int, int], now: int)
     latest = (today.tm_year + 50, *today[1:6])
     year = latest[0] // 100 * 100 + two_digits
     return year - 100 if (year, *clock) > latest else year
+
+
+DATE_LAG = 2
+"""Seconds by which the Date of a server that is not ours may be behind, as it keeps one for a while."""
+
+
+def last_modified(modified: int, now: int, date_is_exact: bool) -> int | None:
+    """Last-Modified for what changed at `modified`, in seconds; None if it could be later than the answer's Date."""
+    if date_is_exact:
+        return min(modified, now)  # RFC 9110 §8.8.2.1: never later than the message's origination
+    return modified if modified <= now - DATE_LAG else None

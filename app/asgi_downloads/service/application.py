@@ -22,7 +22,7 @@ from asgi_downloads.storage.errors import MissingExtra, StorageError
 from asgi_downloads.storage.files.checksums import Checksums
 from asgi_downloads.storage.files.digests import Digests
 from asgi_downloads.storage.files.temporary import TemporaryFiles
-from asgi_downloads.storage.rows.source import RowSource, open_rows
+from asgi_downloads.storage.rows.open import users
 from asgi_downloads.storage.threads import in_thread
 
 logger = logging.getLogger("asgi_downloads")
@@ -42,7 +42,7 @@ class Application:
         self._trees = Trees.of(settings.data_dir)
         self._made = TemporaryFiles(settings.temp_dir)
         self._checksums = Checksums(settings.state_dir)
-        self._users = _users(settings.database_url)
+        self._users = users(settings.database_url)
         delivery = Delivery(Digests(), settings.chunk_size, settings.etag == "portable", settings.accel_prefix)
         ready = Ready({"data": self._check_data, "database": self._check_database})
         self._answers = Answers()
@@ -102,13 +102,6 @@ class Application:
         except StorageError:
             return "the database does not answer"
         return None
-
-
-def _users(url: str) -> RowSource | MissingExtra:
-    try:
-        return open_rows(url)
-    except MissingExtra as missing:
-        return missing
 
 
 def create_app(settings: Settings | None = None) -> Application:

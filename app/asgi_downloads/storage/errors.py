@@ -1,5 +1,7 @@
 """What can go wrong with files and rows, in words of storage. Endpoints translate them to HTTP."""
 
+import errno
+
 
 class StorageError(Exception):
     """Anything below that a request may run into."""
@@ -31,3 +33,17 @@ class MissingExtra(StorageError):
     def __init__(self, extra: str) -> None:
         super().__init__(extra)
         self.extra = extra
+
+
+_NOT_THERE = ("ENOENT", "ENOTDIR", "EACCES", "EPERM", "ELOOP", "ENAMETOOLONG", "EISDIR", "ENXIO", "ENODEV", "EILSEQ")
+_NO_ROOM = ("EMFILE", "ENFILE", "ENOMEM", "ENOSPC", "EDQUOT")
+_MEANING: dict[int, type[StorageError]] = {
+    errno.EXDEV: OutsideRoot,  # openat2(2): the name leads out
+    **{getattr(errno, name): NotFound for name in _NOT_THERE},  # a refusal too: who may not read learns nothing
+    **{getattr(errno, name): Exhausted for name in _NO_ROOM},
+}
+
+
+def from_oserror(error: OSError) -> StorageError:
+    """What a failed system call means; whatever is not in the table (EIO, ESTALE, ...) is a disk that fails."""
+    return _MEANING.get(error.errno or 0, Unavailable)(error.strerror or str(error))

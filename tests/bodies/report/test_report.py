@@ -17,15 +17,13 @@ import anyio
 import anyio.to_process
 import pytest
 
-from asgi_downloads.bodies.report import report as module
+from asgi_downloads.bodies.report import maker as module
+from asgi_downloads.bodies.report.maker import ReportMaker, require_reportlab, to_pdf
 from asgi_downloads.bodies.report.report import (
     ROWS,
     SAMPLE,
     Report,
-    ReportMaker,
     Table,
-    require_reportlab,
-    to_pdf,
     users_table,
 )
 from asgi_downloads.storage.errors import Exhausted, MissingExtra, NotFound, StorageError, Unavailable

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 import pytest
 
 from asgi_downloads.server.around import access_log
-from asgi_downloads.server.around.access_log import AccessLog, Record, as_json, as_text, refusal
+from asgi_downloads.server.around.access_log import AccessLog, as_json, as_text
+from asgi_downloads.server.around.exchange import LONGEST, Record, refusal
 
 NASTY = 'a"b\\c\x1b[2J\n\x7fé'
 
@@ -49,7 +50,7 @@ def test_text_says_the_same_on_one_line() -> None:
 
 
 def test_the_longest_line_goes_into_a_pipe_in_one_piece() -> None:
-    worst = "\x1b" * access_log.LONGEST
+    worst = "\x1b" * LONGEST
     record = Record(
         "::1" * 13, 206, "x" * 128, "M" * 20, worst, 1 << 62, 1 << 62, worst, 1e9, 1e9, "complete", "zerocopy"
     )

@@ -10,7 +10,7 @@ import pytest
 from asgi_downloads.server.deploy.nginx import nginx_config
 from asgi_downloads.server.deploy.systemd import service_unit, socket_unit
 from asgi_downloads.server.deploy.template import render
-from asgi_downloads.server.process.checks import StartError
+from asgi_downloads.server.errors import StartError
 from asgi_downloads.service.settings import Settings
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from asgi_downloads.server.process.checks import StartError, check
+from asgi_downloads.server.errors import StartError
+from asgi_downloads.server.process.checks import check
 from asgi_downloads.service.settings import Settings
 
 

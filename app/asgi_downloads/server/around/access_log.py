@@ -12,13 +12,10 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from json.encoder import encode_basestring_ascii as quote
 from queue import SimpleQueue
-from time import monotonic
 
-from asgi_downloads.server.around.exchange import EXCHANGE, Exchange
-from asgi_downloads.server.http1.cycle import Cycle
+from asgi_downloads.server.around.exchange import Record
 
 DELAY = 0.05
 """Seconds that a line may wait for others: a thread is not woken for each."""
@@ -28,62 +25,6 @@ ROOM = 20_000
 
 WHOLE = 4096
 """Bytes that a pipe takes in one piece (PIPE_BUF), so that the lines of several processes do not mix."""
-
-LONGEST = 256
-"""Characters of a path or a Range that are kept: with every one of them escaped a line still fits `WHOLE`."""
-
-
-@dataclass(slots=True)
-class Record:
-    """What is known of an answer that has ended. Sizes are in bytes, times in seconds."""
-
-    client: str | None
-    status: int | None
-    request_id: str | None = None
-    method: str | None = None
-    path: str | None = None
-    bytes_sent: int = 0
-    bytes_whole: int | None = None
-    """Of the representation, as far as the head tells."""
-    range: str | None = None
-    duration: float = 0.0
-    first_byte: float | None = None
-    outcome: str = "complete"
-    sent_by: str = "blocks"
-
-
-def record(cycle: Cycle) -> Record:
-    """An answer of the application."""
-    scope = cycle.scope
-    exchange: Exchange = scope[EXCHANGE]
-    client, query, first = scope["client"], scope["query_string"], cycle.first_byte_at
-    path = scope["raw_path"] + b"?" + query if query else scope["raw_path"]
-    return Record(
-        client[0] if client else None,
-        cycle.status or None,
-        exchange.request_id,
-        scope["method"],
-        path[:LONGEST].decode("latin-1"),
-        cycle.bytes_sent,
-        exchange.size,
-        exchange.range,
-        monotonic() - cycle.arrived_at,
-        None if first is None else first - cycle.arrived_at,
-        cycle.outcome,
-        sent_by(cycle),
-    )
-
-
-def refusal(status: int, client: tuple[str, int] | None) -> Record:
-    """A head that was no request, and was answered with `status` before anybody saw it."""
-    return Record(client[0] if client else None, status)
-
-
-def sent_by(cycle: Cycle) -> str:
-    """How the content went out: `zerocopy`, `blocks`, or `offload` where nginx sends it."""
-    if cycle.scope[EXCHANGE].offloaded:
-        return "offload"
-    return "zerocopy" if cycle.zero_copy else "blocks"
 
 
 def as_json(line: Record) -> str:

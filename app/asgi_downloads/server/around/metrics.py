@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from asgi_downloads.asgi.respond import send_whole
 from asgi_downloads.asgi.types import ASGIApp, Receive, Scope, Send
-from asgi_downloads.server.around.access_log import sent_by
+from asgi_downloads.server.around.exchange import sent_by
 from asgi_downloads.server.around.shared_counters import Row, Tally
 from asgi_downloads.server.http1.cycle import Cycle
 

@@ -12,6 +12,11 @@ else:
     Row = memoryview
 
 
+def places(workers: int) -> int:
+    """How many processes there may be at a time, with those that finish what they have begun."""
+    return 4 * workers + 4
+
+
 class Tally:
     """`rows` times `columns` numbers, all 0 at first."""
 

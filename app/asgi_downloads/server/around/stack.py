@@ -8,16 +8,16 @@ import importlib.util
 from collections.abc import Callable
 
 from asgi_downloads.asgi.types import ASGIApp
-from asgi_downloads.server.around.access_log import AccessLog, record, refusal
+from asgi_downloads.server.around.access_log import AccessLog
 from asgi_downloads.server.around.admission import Admission, Admitted
-from asgi_downloads.server.around.exchange import Observed
+from asgi_downloads.server.around.exchange import Observed, record, refusal
 from asgi_downloads.server.around.forwarded import Forwarded
 from asgi_downloads.server.around.metrics import Metrics, MetricsEndpoint
 from asgi_downloads.server.around.rate_limit import Paced
+from asgi_downloads.server.around.shared_counters import places
+from asgi_downloads.server.errors import StartError
 from asgi_downloads.server.http1.connection import Connection
 from asgi_downloads.server.http1.cycle import Cycle
-from asgi_downloads.server.process.checks import StartError
-from asgi_downloads.server.process.supervisor import places
 from asgi_downloads.service.settings import Settings
 
 

@@ -5,7 +5,7 @@ import re
 from collections.abc import Sequence
 
 from asgi_downloads.server.deploy.template import render
-from asgi_downloads.server.process.checks import StartError
+from asgi_downloads.server.errors import StartError
 from asgi_downloads.service.settings import Settings
 
 _LISTEN = re.compile(r"[0-9A-Za-z_.:*\[\]/= -]+")

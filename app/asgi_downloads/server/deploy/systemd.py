@@ -6,9 +6,8 @@ import sys
 from collections.abc import Collection
 from pathlib import Path
 
-import asgi_downloads
 from asgi_downloads.server.deploy.template import render
-from asgi_downloads.server.process.checks import StartError
+from asgi_downloads.server.errors import StartError
 from asgi_downloads.server.process.listen import BACKLOG
 from asgi_downloads.service.settings import TABLE, Entry, Settings
 
@@ -20,7 +19,7 @@ _OF_THE_SOCKET = ("host", "port", "uds")
 
 def service_unit(settings: Settings, given: Collection[str]) -> str:
     """The text of the service's unit; `given` are the settings that somebody chose. Raises `StartError`."""
-    root = Path(asgi_downloads.__file__).parent.parent
+    root = Path(__file__).parents[3]
     secret = [entry for entry in TABLE if entry.name in given and _is_secret(entry, settings)]
     return render(
         "systemd.service",

@@ -14,7 +14,7 @@ def render(name: str, values: Mapping[str, object]) -> str:
     """The text of that name with all gaps filled. `KeyError` for a gap without a value."""
     lines = []
     wanted = True
-    for line in (files("asgi_downloads.server") / "templates" / name).read_text("utf-8").splitlines():
+    for line in (files(__package__) / "templates" / name).read_text("utf-8").splitlines():
         if line.startswith("%if "):
             wanted = bool(values[line.removeprefix("%if ")])
         elif line == "%end":

@@ -5,8 +5,8 @@ Pure: takes the parts of a head, gives a status. 0 means that nothing is wrong.
 
 import re
 
-from asgi_downloads.http.host import valid_host
 from asgi_downloads.http.message import Header
+from asgi_downloads.server.http1.host import valid_host
 
 _ABSOLUTE = re.compile(rb"[Hh][Tt][Tt][Pp][Ss]?://([^/?#]+)(/[^?#]*)?(\?[^#]*)?")
 _VISIBLE = bytes(byte if 0x21 <= byte < 0x7F and byte != 0x23 else 0 for byte in range(256))

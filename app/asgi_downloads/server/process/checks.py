@@ -8,13 +8,10 @@ from contextlib import closing
 from pathlib import Path
 from urllib.parse import quote
 
+from asgi_downloads.server.errors import StartError
 from asgi_downloads.service.settings import Settings
 
 ROOTS = ("downloads", "large-files", "files", "reports", "videos", "bundles")
-
-
-class StartError(Exception):
-    """The service cannot start like this; the text is one line."""
 
 
 def check(settings: Settings, *, database_given: bool) -> Iterator[str]:

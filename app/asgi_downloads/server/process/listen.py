@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from asgi_downloads.server.process.checks import StartError
+from asgi_downloads.server.errors import StartError
 from asgi_downloads.service.settings import Settings
 
 BACKLOG = 2048

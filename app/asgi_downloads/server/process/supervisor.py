@@ -22,6 +22,7 @@ from types import FrameType
 import uvicorn
 from uvicorn.config import STARTUP_FAILURE
 
+from asgi_downloads.server.around.shared_counters import places
 from asgi_downloads.server.process.server import SAME_WORD, Server
 
 PAUSE = 1.0
@@ -34,11 +35,6 @@ _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
 _FROM_US = (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 
 logger = logging.getLogger("uvicorn.error")
-
-
-def places(workers: int) -> int:
-    """How many processes there may be at a time, with those that finish what they have begun."""
-    return 4 * workers + 4
 
 
 @dataclass(eq=False)

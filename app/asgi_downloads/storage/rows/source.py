@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
 
-from asgi_downloads.storage.errors import MissingExtra
-
 TABLE = "users"
 COLUMNS = ("id", "name", "email", "created_at")
 """The columns that an export may have, in the order of an export that names none."""
@@ -86,22 +84,3 @@ def as_utc(time: datetime) -> datetime:
         return time.astimezone(UTC)
     except OverflowError:
         return _FIRST_MOMENT if time.year == _FIRST_MOMENT.year else _LAST_MOMENT
-
-
-def open_rows(url: str) -> RowSource:
-    """The source that `sqlite:///path` (`sqlite:////path` if absolute) or `postgresql://...` names; opens nothing yet.
-
-    Raises `ValueError` for any other URL, and `MissingExtra` when the driver is not installed.
-    """
-    scheme, mark, rest = url.partition("://")
-    if mark and scheme == "sqlite" and rest.startswith("/") and len(rest) > 1:
-        from asgi_downloads.storage.rows.sqlite import SQLiteRows
-
-        return SQLiteRows(rest[1:])
-    if mark and scheme in ("postgresql", "postgres"):
-        try:
-            from asgi_downloads.storage.rows.postgres import PostgresRows
-        except ModuleNotFoundError as error:
-            raise MissingExtra("postgres") from error
-        return PostgresRows(url)
-    raise ValueError(f"not a database URL that can be used: {scheme}{mark}...")

@@ -1,6 +1,6 @@
 import pytest
 
-from asgi_downloads.http.host import valid_host
+from asgi_downloads.server.http1.host import valid_host
 
 VALID = [
     b"example.com",

@@ -106,7 +106,7 @@ class Ours(Maker):
                 await self.make(folder, Sink(nothing.fileno()))
 
     async def make(self, folder: Path, sink: Sink) -> None:
-        from asgi_downloads.asgi.respond import MOST_LENT, MOST_WAITS, least_slice
+        from asgi_downloads.asgi.sender import COPIED
         from asgi_downloads.bodies.zip.archive import Archive, ZipBody
         from asgi_downloads.bodies.zip.deflate import DEFLATE
         from asgi_downloads.bodies.zip.first_deflate import deflate
@@ -119,11 +119,10 @@ class Ours(Maker):
                 async for block in deflate(found, directory, DEFLATE, self._archives.checksums):
                     sink.take(block)
                 return
-            least = least_slice(found.size, MOST_WAITS * MOST_LENT)
             async for piece in ZipBody(found, directory).pieces(0, found.size):
                 if isinstance(piece, bytes):
                     sink.take(piece)
-                elif self._zero_copy and piece.count > least:
+                elif self._zero_copy and piece.count > COPIED:
                     sink.send(piece.file.fd, piece.offset, piece.count)
                 else:
                     sink.copy(piece.file.fd, piece.offset, piece.count)

@@ -90,13 +90,13 @@ def test_an_error_after_the_first_byte_leaves_the_answer_unfinished(
 ) -> None:
     answer = exchange(Guard(raising(error, after=1)))
     assert len(answer.events) == 1
-    assert not answer.complete
+    assert answer.broken
     assert caplog.records
 
 
 def test_a_broken_transfer_is_one_line_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
     answer = exchange(Guard(raising(BrokenTransfer("file changed"), after=1)), "/a\nb")
-    assert not answer.complete
+    assert answer.broken
     assert [(r.levelno, r.exc_info) for r in caplog.records] == [(logging.WARNING, None)]
     assert "'/a\\nb'" in caplog.text  # quoted, so that a path cannot forge a line
 

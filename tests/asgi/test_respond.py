@@ -3,15 +3,15 @@
 import asyncio
 import os
 from collections.abc import AsyncGenerator, Callable
-from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from asgi_downloads.asgi.errors import BrokenTransfer, Disconnected
-from asgi_downloads.asgi.request import SETTLE, ZERO_COPY
-from asgi_downloads.asgi.respond import COPY_LIMIT, MOST_LENT, TAIL, respond, respond_blocks
+from asgi_downloads.asgi.exchange import Exchange
+from asgi_downloads.asgi.extensions import BROKEN
+from asgi_downloads.asgi.respond import break_off, respond, respond_blocks
+from asgi_downloads.asgi.sender import COPIED
 from asgi_downloads.asgi.types import Message
 from asgi_downloads.bodies.base import Body, FileSlice, Piece
 from asgi_downloads.bodies.stored_file import StoredFile
@@ -22,15 +22,20 @@ from tests.support.asgi import Recorder, http_scope
 
 pytestmark = pytest.mark.usefixtures("no_descriptor_left")
 
-SIZE = 3 * COPY_LIMIT + 12_345
+SIZE = 3 * COPIED + 12_345
 CONTENT = os.urandom(SIZE)
 
+IN_FLIGHT = 1 << 18
+
 SERVERS = [
-    pytest.param((), "2.4", id="blocks"),
-    pytest.param((), "2.3", id="blocks-on-a-server-that-keeps-silent"),
-    pytest.param((ZERO_COPY,), "2.4", id="zero-copy"),
-    pytest.param((ZERO_COPY, SETTLE), "2.4", id="zero-copy-that-settles"),
+    pytest.param(None, "2.4", id="blocks"),
+    pytest.param(None, "2.3", id="blocks-on-a-server-that-keeps-silent"),
+    pytest.param(IN_FLIGHT, "2.4", id="slices"),
 ]
+
+
+def exchange_of(recorder: Recorder) -> Exchange:
+    return Exchange(recorder.scope, recorder.receive, recorder.send)
 
 
 @pytest.fixture
@@ -45,18 +50,18 @@ def send_file(
     *segments: Segment,
     on_event: Callable[[Message], None] = lambda event: None,
     hang_up_after: int | None = None,
-    extensions: tuple[str, ...] = (),
+    in_flight: int | None = None,
     spec_version: str = "2.4",
     wrap: Callable[[StoredFile], Body] = lambda body: body,
 ) -> tuple[Recorder, Exception | None]:
     """Respond with these segments of the file; what was sent, and what was raised."""
 
     async def run() -> tuple[Recorder, Exception | None]:
-        recorder = Recorder(http_scope(extensions=extensions, spec_version=spec_version), hang_up_after, on_event)
+        recorder = Recorder(http_scope(in_flight=in_flight, spec_version=spec_version), hang_up_after, on_event)
         plan = Plan(200, [(b"content-length", b"%d" % sum(map(len, segments)))], segments)
         with OpenFile(os.open(path, os.O_RDONLY)) as file:
             try:
-                await respond(plan, wrap(StoredFile(file)), recorder.scope, recorder.receive, recorder.send)
+                await respond(exchange_of(recorder), plan, wrap(StoredFile(file)))
             except Exception as error:
                 return recorder, error
             assert asyncio.all_tasks() == {asyncio.current_task()}
@@ -75,24 +80,24 @@ class Unhurried:
         return None
 
 
-@pytest.mark.parametrize(("extensions", "spec_version"), SERVERS)
+@pytest.mark.parametrize(("in_flight", "spec_version"), SERVERS)
 @pytest.mark.parametrize(
     "segments",
     [
         pytest.param((ByteRange(0, SIZE),), id="whole"),
         pytest.param((ByteRange(1, SIZE - 1),), id="range"),
-        pytest.param((ByteRange(0, COPY_LIMIT + 1),), id="one-more-than-is-copied"),
+        pytest.param((ByteRange(0, COPIED + 1),), id="one-more-than-is-copied"),
         pytest.param((ByteRange(5, 10),), id="small"),
-        pytest.param((ByteRange(0, COPY_LIMIT),), id="all-that-is-copied"),
+        pytest.param((ByteRange(0, COPIED),), id="all-that-is-copied"),
         pytest.param((b"--B\r\n", ByteRange(0, 10), b"\r\n--B\r\n", ByteRange(20, 30), b"\r\n--B--\r\n"), id="parts"),
         pytest.param((b"--B\r\n", ByteRange(0, SIZE), b"\r\n--B\r\n", ByteRange(20, SIZE), b"--"), id="large-parts"),
         pytest.param((), id="nothing"),
     ],
 )
 def test_the_planned_segments_are_sent_and_no_more(
-    segments: tuple[Segment, ...], extensions: tuple[str, ...], spec_version: str, path: Path
+    segments: tuple[Segment, ...], in_flight: int | None, spec_version: str, path: Path
 ) -> None:
-    answer, error = send_file(path, *segments, extensions=extensions, spec_version=spec_version)
+    answer, error = send_file(path, *segments, in_flight=in_flight, spec_version=spec_version)
     want = b"".join(s if isinstance(s, bytes) else CONTENT[s.start : s.stop] for s in segments)
     assert error is None
     assert bytes(answer.content) == want
@@ -100,7 +105,7 @@ def test_the_planned_segments_are_sent_and_no_more(
 
 
 def test_a_small_answer_is_one_event(path: Path) -> None:
-    answer, _ = send_file(path, ByteRange(0, 1000), extensions=(ZERO_COPY,))
+    answer, _ = send_file(path, ByteRange(0, 1000), in_flight=IN_FLIGHT)
     assert [event["type"] for event in answer.events] == ["http.response.start", "http.response.body"]
 
 
@@ -109,143 +114,6 @@ def test_small_content_that_is_not_at_hand_is_read_before_the_status_goes_out(pa
     assert error is None
     assert len(answer.events) == 2
     assert answer.content == b"<" + CONTENT[:1000] + b">"
-
-
-def test_all_but_the_tail_of_a_large_file_goes_without_copying(path: Path) -> None:
-    answer, _ = send_file(path, ByteRange(0, SIZE), extensions=(ZERO_COPY,))
-    zero_copy = [event for event in answer.events if event["type"] == ZERO_COPY]
-    assert [(event["offset"], event["count"]) for event in zero_copy] == [(0, SIZE - TAIL)]
-
-
-PART = ByteRange(0, COPY_LIMIT + 1000)
-
-
-def slices(answer: Recorder) -> list[Message]:
-    return [event for event in answer.events if event["type"] == ZERO_COPY]
-
-
-def test_a_small_part_of_an_answer_is_copied_where_each_slice_would_wait(path: Path) -> None:
-    few, _ = send_file(path, *[PART] * 3, extensions=(ZERO_COPY,))
-    many, _ = send_file(path, *[PART] * 20, extensions=(ZERO_COPY,))
-    assert [event["settle"] for event in slices(few)] == [True] * 3
-    assert slices(many) == []
-    assert many.content == CONTENT[: PART.stop] * 20
-
-
-def test_many_slices_wait_for_the_client_together(path: Path) -> None:
-    """Each is lent until the next one that settles, and those at the end until nothing but the last bytes is left."""
-    answer, error = send_file(path, *[PART] * 20, extensions=(ZERO_COPY, SETTLE))
-    assert error is None
-    assert answer.content == CONTENT[: PART.stop] * 20
-    how = ["lend" if event.get("lend") else "settle" for event in slices(answer)]
-    together = ["lend"] * MOST_LENT + ["settle"]
-    assert how == [*together, *together, "lend", "lend", "settle"]
-    last, tail, end = answer.events[-3:]
-    assert (last["type"], last["count"]) == (ZERO_COPY, 0)
-    assert len(tail["body"]) == TAIL
-    assert end == {"type": "http.response.body"}
-
-
-def test_the_waits_of_an_answer_are_few_however_many_slices_it_has(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("asgi_downloads.asgi.respond.MOST_WAITS", 3)
-    monkeypatch.setattr("asgi_downloads.asgi.respond.MOST_LENT", 2)
-    many, _ = send_file(path, *[PART] * 5, extensions=(ZERO_COPY, SETTLE))
-    assert [event.get("settle", False) for event in slices(many)] == [False, False, True] * 2
-    more, _ = send_file(path, *[PART] * 7, extensions=(ZERO_COPY, SETTLE))
-    assert slices(more) == []
-
-
-@pytest.mark.parametrize("at", range(4))
-def test_a_file_that_changes_breaks_an_answer_of_few_slices_before_its_end(at: int, path: Path) -> None:
-    def on_event(event: Message) -> None:
-        if event["type"] == ZERO_COPY:
-            seen.append(event)
-            if len(seen) == at + 1:
-                edit(path)
-
-    seen: list[Message] = []
-    answer, error = send_file(path, *[PART] * 4, extensions=(ZERO_COPY, SETTLE), on_event=on_event)
-    assert isinstance(error, BrokenTransfer)
-    assert not answer.complete
-    assert len(answer.content) < 4 * len(PART)
-
-
-class Several:
-    """A body of several files, one after another."""
-
-    def __init__(self, files: list[OpenFile]) -> None:
-        self.files = files
-
-    def at_hand(self, start: int, stop: int) -> bytes | None:
-        return None
-
-    async def pieces(self, start: int, stop: int) -> AsyncGenerator[Piece]:
-        for file in self.files:
-            yield FileSlice(file, 0, file.size)
-
-
-@dataclass(frozen=True)
-class Edit:
-    id: str
-    number: int
-    """Of the file that is edited."""
-    during: int
-    """The slice during which, of 21: eight are lent and the ninth settles, twice; two more are lent and settle."""
-    seen_at: int
-
-
-EDITS = [
-    Edit("lent-seen-at-the-next-that-settles", 0, 1, 8),
-    Edit("lent-while-that-settles", 7, 8, 8),
-    Edit("lent-later", 9, 10, 17),
-    Edit("lent-last-but-one-seen-at-the-end", 18, 19, 20),
-    Edit("lent-last-while-all-settles", 19, 20, 20),
-]
-
-
-@pytest.mark.parametrize("case", EDITS, ids=lambda case: case.id)
-def test_a_lent_file_that_changes_breaks_the_transfer_at_the_next_wait(case: Edit, tmp_path: Path) -> None:
-    paths = [tmp_path / f"{number}" for number in range(20)]
-    for path in paths:
-        path.write_bytes(CONTENT[: len(PART)])
-    total = len(PART) * len(paths)
-    sent: list[Message] = []
-
-    def on_event(event: Message) -> None:
-        if event["type"] == ZERO_COPY:
-            if len(sent) == case.during:
-                edit(paths[case.number])
-            sent.append(event)
-
-    async def run() -> Recorder:
-        recorder = Recorder(http_scope(extensions=(ZERO_COPY, SETTLE)), on_event=on_event)
-        with ExitStack() as stack:
-            files = [stack.enter_context(OpenFile(os.open(path, os.O_RDONLY))) for path in paths]
-            plan = Plan(200, [(b"content-length", b"%d" % total)], (ByteRange(0, total),))
-            with pytest.raises(BrokenTransfer):
-                await respond(plan, Several(files), recorder.scope, recorder.receive, recorder.send)
-        return recorder
-
-    answer = asyncio.run(run())
-    assert not answer.complete
-    assert len(answer.content) < total
-    assert len(sent) == case.seen_at + 1
-
-
-def test_without_a_descriptor_to_spare_each_slice_waits(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(fd: int) -> int:
-        raise OSError(24, "too many open files")
-
-    monkeypatch.setattr(os, "dup", full)
-    answer, error = send_file(path, *[PART] * 20, extensions=(ZERO_COPY, SETTLE))
-    assert error is None
-    assert [event["settle"] for event in slices(answer)] == [True] * 20
-
-
-@pytest.mark.parametrize("after", [1, 5, 15, 30])
-def test_a_client_that_leaves_gets_its_files_closed(after: int, path: Path) -> None:
-    _, error = send_file(path, *[PART] * 20, extensions=(ZERO_COPY, SETTLE), hang_up_after=after)
-    assert isinstance(error, Disconnected)
 
 
 def edit(path: Path) -> None:
@@ -257,10 +125,10 @@ def shorten(path: Path) -> None:
     os.truncate(path, SIZE // 2)
 
 
-@pytest.mark.parametrize(("extensions", "spec_version"), SERVERS)
+@pytest.mark.parametrize(("in_flight", "spec_version"), SERVERS)
 @pytest.mark.parametrize("change", [edit, shorten])
 def test_a_file_changed_while_it_is_sent_breaks_the_transfer(
-    change: Callable[[Path], None], extensions: tuple[str, ...], spec_version: str, path: Path
+    change: Callable[[Path], None], in_flight: int | None, spec_version: str, path: Path
 ) -> None:
     def on_event(event: Message) -> None:
         if len(answers) == 1:
@@ -269,24 +137,20 @@ def test_a_file_changed_while_it_is_sent_breaks_the_transfer(
 
     answers: list[Message] = []
     answer, error = send_file(
-        path, ByteRange(0, SIZE), on_event=on_event, extensions=extensions, spec_version=spec_version
+        path, ByteRange(0, SIZE), on_event=on_event, in_flight=in_flight, spec_version=spec_version
     )
     assert isinstance(error, BrokenTransfer)
     assert not answer.complete
     assert len(answer.content) < SIZE
 
 
-@pytest.mark.parametrize(("extensions", "spec_version"), SERVERS)
-def test_a_log_that_grows_is_sent_as_it_was_announced(
-    extensions: tuple[str, ...], spec_version: str, path: Path
-) -> None:
+@pytest.mark.parametrize(("in_flight", "spec_version"), SERVERS)
+def test_a_log_that_grows_is_sent_as_it_was_announced(in_flight: int | None, spec_version: str, path: Path) -> None:
     def append(event: Message) -> None:
         with path.open("ab") as file:
             file.write(b"more")
 
-    answer, error = send_file(
-        path, ByteRange(0, SIZE), on_event=append, extensions=extensions, spec_version=spec_version
-    )
+    answer, error = send_file(path, ByteRange(0, SIZE), on_event=append, in_flight=in_flight, spec_version=spec_version)
     assert error is None
     assert bytes(answer.content) == CONTENT
 
@@ -302,13 +166,13 @@ def test_a_small_file_changed_under_the_read_is_not_sent_at_all(path: Path) -> N
     assert answer.events == []
 
 
-@pytest.mark.parametrize(("extensions", "spec_version"), SERVERS)
+@pytest.mark.parametrize(("in_flight", "spec_version"), SERVERS)
 @pytest.mark.parametrize("after", [0, 1, 2])
 def test_a_client_that_leaves_ends_the_sending(
-    after: int, extensions: tuple[str, ...], spec_version: str, path: Path
+    after: int, in_flight: int | None, spec_version: str, path: Path
 ) -> None:
     answer, error = send_file(
-        path, ByteRange(0, SIZE), hang_up_after=after, extensions=extensions, spec_version=spec_version
+        path, ByteRange(0, SIZE), hang_up_after=after, in_flight=in_flight, spec_version=spec_version
     )
     assert isinstance(error, Disconnected)
     assert len(answer.events) == after
@@ -362,7 +226,7 @@ def send_blocks(
             recorder._gone.set()
         generator = blocks()
         try:
-            await respond_blocks(200, [], generator, recorder.scope, recorder.receive, recorder.send)
+            await respond_blocks(exchange_of(recorder), 200, [], generator)
         except Exception as error:
             return recorder, error
         return recorder, None
@@ -410,3 +274,16 @@ def test_a_client_that_leaves_ends_a_block_that_never_comes(after: int, spec_ver
     _, error = send_blocks(blocks, hang_up_after=after, spec_version=spec_version)
     assert isinstance(error, Disconnected)
     assert blocks.closed
+
+
+def test_a_transfer_is_broken_by_an_event_that_servers_know_and_one_that_none_takes() -> None:
+    seen: list[Message] = []
+
+    async def send(event: Message) -> None:
+        seen.append(event)
+        raise RuntimeError("unknown")
+
+    asyncio.run(break_off(send))
+    assert [event["type"] for event in seen] == [BROKEN, "http.response.body"]
+    assert all(event["more_body"] for event in seen)
+    assert not isinstance(seen[1]["body"], bytes)

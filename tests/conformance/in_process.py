@@ -9,10 +9,13 @@ from urllib.parse import unquote
 
 from asgiref.testing import ApplicationCommunicator
 
+from asgi_downloads.asgi.extensions import SLICE, Slice
+from asgi_downloads.asgi.types import ASGIApp, Message, Receive, Scope, Send
 from tests.conformance.case import Request
 from tests.conformance.client import TIMEOUT, Answer
 
-ZERO_COPY: Final = "http.response.zerocopysend"
+TAKEN: Final = "taken"
+"""In an event as it was received: its content went by a slice of a file."""
 
 
 class Unavailable(Exception):
@@ -27,12 +30,12 @@ def communicate(app: Any, scope: dict[str, Any]) -> Any:
 class InProcess:
     """An ASGI application called directly, by way of asgiref's communicator, on an event loop of its own.
 
-    With `zerocopy`, `http.response.zerocopysend` is offered, as our server does; `root_path` is where it is mounted.
+    With `zerocopy`, slices of files are taken, as our server does; `root_path` is where it is mounted.
     """
 
     def __init__(self, app: Any, *, zerocopy: bool = False, root_path: str = "") -> None:
         self.name = "in-process-zerocopy" if zerocopy else "in-process"
-        self._app = app
+        self._app = _taking_slices(app) if zerocopy else app
         self._zerocopy, self._root_path = zerocopy, root_path
         self._thread = threading.Thread(target=lambda: asyncio.run(self._main()), name=self.name)
         self._running = threading.Event()
@@ -112,7 +115,7 @@ class InProcess:
     async def _answer(self, request: Request) -> Answer:
         try:
             start, *rest = await self._messages(request)
-            body = b"".join(map(_content, rest))
+            body = b"".join([message.get("body", b"") for message in rest])
         except Exception as error:
             return Answer(0, faults=(f"raised {error!r}",))
         headers = tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in start["headers"])
@@ -138,19 +141,27 @@ class InProcess:
             "client": ("127.0.0.1", 40000),
             "server": ("127.0.0.1", 80),
             "state": dict(self._state),
-            "extensions": {ZERO_COPY: {}} if self._zerocopy else {},
+            "extensions": {SLICE: {"in_flight": 1 << 16}} if self._zerocopy else {},
         }
 
 
-def _content(message: dict[str, Any]) -> bytes:
-    if message["type"] != ZERO_COPY:
-        body: bytes = message.get("body", b"")
-        return body
-    offset, count = message["offset"], message["count"]
-    sent = os.pread(message["file"] if isinstance(message["file"], int) else message["file"].fileno(), count, offset)
-    if len(sent) != count:
-        raise EOFError(f"the file has {len(sent)} of {count} bytes")
-    return sent
+def _taking_slices(app: ASGIApp) -> ASGIApp:
+    """The application under a server that takes slices of files."""
+
+    async def around(scope: Scope, receive: Receive, send: Send) -> None:
+        async def taking(message: Message) -> None:
+            piece: Slice | None = message.get(SLICE)
+            if piece is not None:
+                piece.taken = True
+                sent = os.pread(piece.descriptor, piece.count, piece.offset)
+                if len(sent) != piece.count:
+                    raise EOFError(f"the file has {len(sent)} of {piece.count} bytes")
+                message = {"type": message["type"], "body": sent, "more_body": True, TAKEN: True}
+            await send(message)
+
+        await app(scope, receive, taking)
+
+    return around
 
 
 def _finish(request: Request, status: int, headers: tuple[tuple[str, str], ...], body: bytes) -> Answer:

@@ -112,8 +112,6 @@ ROWS: Final[dict[str, str]] = {
     "J2": "file shortened",
     "J3": "file grown",
     "J4": "client gone",
-    "J5": "background order",
-    "J6": "background and errors",
     "J7": "background and hang-ups",
     "J8": "nothing left",
     "J9": "failure before the first byte",

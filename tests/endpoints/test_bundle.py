@@ -17,8 +17,9 @@ from asgi_downloads.asgi.router import Route, Router
 from asgi_downloads.asgi.types import ASGIApp, Message
 from asgi_downloads.bodies.zip.archive import Archive
 from asgi_downloads.bodies.zip.cache import Archives
-from asgi_downloads.endpoints import bundle as endpoint
 from asgi_downloads.endpoints.bundle import BundleEndpoint
+from asgi_downloads.responses import zip as response
+from asgi_downloads.responses.zip import ZipDelivery
 from asgi_downloads.storage.files import listing
 from asgi_downloads.storage.files.checksums import Checksums
 from asgi_downloads.storage.files.tree import Tree
@@ -62,11 +63,11 @@ def settled(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def impatient(settled: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """As if computing the CRCs took long."""
-    monkeypatch.setattr(endpoint, "PATIENCE", 0.0)
+    monkeypatch.setattr(response, "PATIENCE", 0.0)
 
 
 def service(tree: Tree, checksums: Checksums) -> ASGIApp:
-    return Guard(Router((Route("/bundle/{bundle_id}", BundleEndpoint(tree, Archives(checksums), 256 << 10)),)))
+    return Guard(Router((Route("/bundle/{bundle_id}", BundleEndpoint(tree, ZipDelivery(Archives(checksums)))),)))
 
 
 @pytest.fixture
@@ -239,7 +240,7 @@ def test_a_download_that_began_before_the_crcs_were_known_resumes_after(
 def test_a_file_that_is_too_new_is_read_first_however_long_it_takes(
     app: ASGIApp, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(endpoint, "PATIENCE", 0.0)
+    monkeypatch.setattr(response, "PATIENCE", 0.0)
     monkeypatch.setattr(listing, "_UNSETTLED", 10**12)
     assert CONTENT_TAG.fullmatch(get(app).headers[b"etag"])
 

@@ -12,7 +12,7 @@ import pytest
 from asgi_downloads.asgi.guard import Guard
 from asgi_downloads.asgi.router import Route, Router
 from asgi_downloads.asgi.types import ASGIApp
-from asgi_downloads.bodies.report import report as module
+from asgi_downloads.bodies.report import maker as module
 from asgi_downloads.bodies.report.report import SAMPLE, Report
 from asgi_downloads.bodies.spooled_file import content_tag
 from asgi_downloads.endpoints.generated_report import GeneratedReport

@@ -8,12 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from asgi_downloads.responses import kept as answers
-from asgi_downloads.responses.kept import LARGEST, Answers
-from asgi_downloads.service.application import Application, create_app
-from asgi_downloads.service.settings import Settings
+from asgi_downloads.asgi.router import Route, Router
+from asgi_downloads.endpoints.stored import DOWNLOAD, StoredEndpoint
+from asgi_downloads.responses.file import Delivery
+from asgi_downloads.responses.kept import LARGEST, Kept
+from asgi_downloads.service.application import Application
 from asgi_downloads.storage.files import openfile
+from asgi_downloads.storage.files.digests import Digests
 from asgi_downloads.storage.files.openfile import OpenFile
+from asgi_downloads.storage.files.tree import Tree
 from tests.endpoints.conftest import FILES, MODIFIED
 from tests.support.asgi import exchange
 
@@ -21,7 +24,7 @@ from tests.support.asgi import exchange
 @pytest.fixture
 def settled(monkeypatch: pytest.MonkeyPatch) -> None:
     """Files written by the test count as old enough to be kept."""
-    monkeypatch.setattr(answers, "SETTLED", -1)
+    monkeypatch.setattr("asgi_downloads.storage.files.state.SETTLING_NS", -1)
 
 
 @pytest.fixture
@@ -174,12 +177,13 @@ def test_what_others_add_to_a_head_does_not_stay(app: Application) -> None:
 
 
 @pytest.mark.usefixtures("settled")
-def test_what_is_kept_is_bounded(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Answers.__init__, "__defaults__", (100_000,))
-    app = create_app(Settings(data_dir=data))
+def test_what_is_kept_is_bounded_and_the_oldest_leave_first(data: Path, opened: list[int]) -> None:
+    endpoint = StoredEndpoint(Tree(data / "downloads"), DOWNLOAD, Delivery(Digests()))
+    app = Kept(Router((Route("/download/{filename}", endpoint),)), limit=100_000)
     for number in range(20):
         (data / "downloads" / str(number)).write_bytes(b"x" * 10_000)
         exchange(app, f"/download/{number}")
-    kept = app._answers
-    assert 0 < sum(len(answer.content) for answer in kept._kept.values()) <= kept._size <= 100_000
-    assert exchange(app, "/download/0").content == b"x" * 10_000
+    del opened[:]
+    for number in reversed(range(20)):
+        assert exchange(app, f"/download/{number}").content == b"x" * 10_000
+    assert 11 <= len(opened) <= 13

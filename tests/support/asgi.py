@@ -1,11 +1,12 @@
 """A server in a few lines: runs an ASGI application and records what it sends."""
 
 import asyncio
+import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from asgi_downloads.asgi.request import ZERO_COPY
+from asgi_downloads.asgi.extensions import BROKEN, SLICE, Slice
 from asgi_downloads.asgi.types import ASGIApp, Message, Scope
 
 
@@ -15,11 +16,15 @@ def http_scope(
     headers: Iterable[tuple[bytes, bytes]] = (),
     *,
     extensions: Iterable[str] = (),
+    in_flight: int | None = None,
     spec_version: str = "2.4",
     root_path: str = "",
     literal: bool = False,
 ) -> Scope:
-    """A scope as uvicorn makes it; `target` is the decoded path and, unless `literal`, the query behind `?`."""
+    """A scope as uvicorn makes it; `target` is the decoded path and, unless `literal`, the query behind `?`.
+
+    With `in_flight` it is one of our server, which takes slices of files.
+    """
     path, query = target, ""
     if not literal:
         path, _, query = target.partition("?")
@@ -36,17 +41,26 @@ def http_scope(
         "headers": list(headers),
         "client": ("127.0.0.1", 50000),
         "server": ("127.0.0.1", 80),
-        "extensions": {name: {} for name in extensions},
+        "extensions": {
+            **{name: {} for name in extensions},
+            **({} if in_flight is None else {SLICE: {"in_flight": in_flight}}),
+        },
     }
 
 
 @dataclass
 class Recorder:
-    """One exchange. `hang_up_after` events the client leaves: `receive` says so, and from ASGI 2.4 on `send` raises."""
+    """One exchange. `hang_up_after` events the client leaves: `receive` says so, and from ASGI 2.4 on `send` raises.
+
+    `takes_slices` is False for what stands between and drops what it does not know.
+    """
 
     scope: Scope
     hang_up_after: int | None = None
     on_event: Callable[[Message], None] = lambda event: None
+    takes_slices: bool = True
+    broken: bool = False
+    """Whether the answer was broken off."""
     events: list[Message] = field(default_factory=list)
     content: bytearray = field(default_factory=bytearray)
 
@@ -67,11 +81,17 @@ class Recorder:
             if self.scope["asgi"]["spec_version"] >= "2.4":
                 raise OSError("client disconnected")
             return
+        if event["type"] == BROKEN:
+            self.broken = True
+        if self.broken:
+            raise OSError("broken off")
         self.events.append(event)
         if event["type"] == "http.response.body":
             self.content += event.get("body", b"")
-        elif event["type"] == ZERO_COPY:
-            self.content += event["file"].read_now(event["offset"], event["count"])
+        if SLICE in event and self.takes_slices:
+            piece: Slice = event[SLICE]
+            piece.taken = True
+            self.content += os.pread(piece.descriptor, piece.count, piece.offset)
         self.on_event(event)
 
     @property

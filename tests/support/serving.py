@@ -19,7 +19,7 @@ SERVE = ("-m", "asgi_downloads", "serve", "--port", "0", "--log-level", "warning
 def environment(changes: Mapping[str, str] | None = None) -> dict[str, str]:
     """This process's environment without settings of the service; it imports the package of this checkout."""
     kept = {name: text for name, text in os.environ.items() if not name.startswith("DOWNLOADS_")}
-    return {**kept, "PYTHONPATH": str(ROOT / "app"), **(changes or {})}
+    return {**kept, "PYTHONPATH": f"{ROOT / 'app'}:{ROOT}", **(changes or {})}
 
 
 @dataclass(frozen=True)

@@ -246,7 +246,7 @@ def being_served(tree: Path, torturer: Torturer, tmp_path: Path, *, kept: bool =
             patch.setattr(os, name, torturer.around(name, getattr(os, name)))
         patch.setattr(beneath, "_syscall", torturer.syscall)
         # What is kept must not depend on how long ago the files were made.
-        patch.setattr("asgi_downloads.responses.kept.SETTLED", -60 if kept else 1 << 40)
+        patch.setattr("asgi_downloads.storage.files.state.SETTLING_NS", -(1 << 40) if kept else 1 << 62)
         patch.setattr("asgi_downloads.storage.files.listing._UNSETTLED", -(1 << 40))
         patch.setattr(rows, "_connect", torturer.connect)
         patch.setattr("asgi_downloads.server.wire.peer.ioctl", torturer.around("ioctl", ioctl))

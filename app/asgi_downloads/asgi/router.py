@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from asgi_downloads.asgi.request import route_path
-from asgi_downloads.asgi.respond import send_whole
+from asgi_downloads.asgi.answer import send_whole
+from asgi_downloads.asgi.exchange import Exchange, route_path
 from asgi_downloads.asgi.types import ASGIApp, Receive, Scope, Send
 from asgi_downloads.http.errors import HTTPError
 
@@ -60,14 +60,15 @@ class Router:
         path = route_path(scope)
         found = self.match(path)
         if found is None:
-            await self._answer_unmatched(path, scope, send)
+            await self._answer_unmatched(path, Exchange(scope, receive, send))
             return
         if scope["method"] not in ("GET", "HEAD"):
             raise HTTPError(405, headers=ALLOW)
         endpoint, scope["path_params"] = found
         await endpoint(scope, receive, send)
 
-    async def _answer_unmatched(self, path: str, scope: Scope, send: Send) -> None:
+    async def _answer_unmatched(self, path: str, exchange: Exchange) -> None:
+        scope = exchange.scope
         bare = path.rstrip("/")
         if bare == path or self.match(bare) is None:
             raise HTTPError(404)
@@ -75,4 +76,4 @@ class Router:
         location = quote(scope.get("root_path", "") + bare, safe="/").encode()
         if scope["query_string"]:
             location += b"?" + scope["query_string"]
-        await send_whole(307, [(b"location", location), (b"content-length", b"0")], b"", send)
+        await send_whole(exchange, 307, [(b"location", location), (b"content-length", b"0")])

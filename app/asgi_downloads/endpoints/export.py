@@ -4,8 +4,9 @@ import logging
 import time
 from collections.abc import Callable
 
-from asgi_downloads.asgi.request import Request
-from asgi_downloads.asgi.respond import respond, respond_blocks, send_whole
+from asgi_downloads.asgi.answer import send_whole
+from asgi_downloads.asgi.exchange import Exchange
+from asgi_downloads.asgi.respond import respond, respond_blocks
 from asgi_downloads.asgi.types import Receive, Scope, Send
 from asgi_downloads.bodies.csv_export import export_blocks
 from asgi_downloads.bodies.data_export import data_blocks, data_facts
@@ -50,19 +51,19 @@ class ExportUsers:
         self.clock = clock
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request = Request(scope)
-        selection, notation = read_query(request.query_string)
+        exchange = Exchange(scope, receive, send)
+        selection, notation = read_query(exchange.query_string)
         if isinstance(self.source, MissingExtra):
             raise missing_extra(self.source)
         try:
-            if request.method == "HEAD":  # sends no block, so that nothing else would notice
+            if exchange.method == "HEAD":  # sends no block, so that nothing else would notice
                 await self.source.check()
             blocks = export_blocks(self.source, selection, notation)
             headers = self._headers(notation)
-            if prefers(request.headers, b"gzip"):
+            if prefers(exchange.headers, b"gzip"):
                 headers.append((b"content-encoding", b"gzip"))
                 blocks = gzip_blocks(blocks)
-            await respond_blocks(200, headers, blocks, scope, receive, send)
+            await respond_blocks(exchange, 200, headers, blocks)
         except StorageError as error:
             logger.warning("no users export: %s: %s", type(error).__name__, error)
             raise HTTPError(503, "The database is not available", ((b"retry-after", RETRY_AFTER),)) from error
@@ -109,13 +110,13 @@ class ExportData:
         self.clock = clock
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request = Request(scope)
+        exchange = Exchange(scope, receive, send)
         size, etag = await in_thread(data_facts)
         fields = ((b"content-disposition", content_disposition("attachment", "export.csv")), NOSNIFF)
         representation = Representation(size, CSV_TYPE, etag, fields=fields)
-        decided = plan(request.method, request.headers, representation, now=int(self.clock()))
+        decided = plan(exchange.method, exchange.headers, representation, now=int(self.clock()))
         if not decided.segments:
-            await send_whole(decided.status, decided.headers, b"", send)
+            await send_whole(exchange, decided.status, decided.headers)
             return
         async with made_file(self.files, data_blocks()) as file:
-            await respond(decided, StoredFile(file), scope, receive, send)
+            await respond(exchange, decided, StoredFile(file))

@@ -4,8 +4,9 @@ import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 
-from asgi_downloads.asgi.request import Request
-from asgi_downloads.asgi.respond import respond, send_whole
+from asgi_downloads.asgi.answer import send_whole
+from asgi_downloads.asgi.exchange import Exchange
+from asgi_downloads.asgi.respond import respond
 from asgi_downloads.asgi.types import Receive, Scope, Send
 from asgi_downloads.bodies.report.maker import ReportMaker, require_reportlab
 from asgi_downloads.bodies.report.report import Report, users_table
@@ -40,8 +41,8 @@ class GeneratedReport:
         self.clock = clock
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request = Request(scope)
-        report_id = request.path_params["report_id"]
+        exchange = Exchange(scope, receive, send)
+        report_id = exchange.path_params["report_id"]
         fields: tuple[Header, ...] = (
             (b"content-disposition", content_disposition("attachment", f"report-{report_id}.pdf")),
             (b"cache-control", b"no-store"),
@@ -49,15 +50,15 @@ class GeneratedReport:
         )
         now = self.clock()
         try:
-            if request.method == "HEAD":  # makes nothing, so it knows no length (RFC 9110 §9.3.2 allows that)
+            if exchange.method == "HEAD":  # makes nothing, so it knows no length (RFC 9110 §9.3.2 allows that)
                 require_reportlab()
-                await send_whole(200, [(b"content-type", PDF_TYPE), *fields], b"", send)
+                await send_whole(exchange, 200, [(b"content-type", PDF_TYPE), *fields])
                 return
             table = await users_table(self.source)
             content = await self.make(Report(report_id, datetime.fromtimestamp(int(now), UTC), table))
         except MissingExtra as error:
             raise missing_extra(error) from error
         representation = Representation(len(content), PDF_TYPE, content_tag(content), fields=fields)
-        decided = plan(request.method, request.headers, representation, now=int(now))
+        decided = plan(exchange.method, exchange.headers, representation, now=int(now))
         async with made_file(self.files, (content,)) as file:
-            await respond(decided, StoredFile(file), scope, receive, send)
+            await respond(exchange, decided, StoredFile(file))

@@ -2,21 +2,22 @@
 
 import os
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 
-from asgi_downloads.asgi.types import Scope
+from asgi_downloads.asgi.answer import send_whole
+from asgi_downloads.asgi.errors import Disconnected
+from asgi_downloads.asgi.exchange import Exchange
+from asgi_downloads.asgi.types import ASGIApp, Receive, Scope, Send
 from asgi_downloads.http.message import Header, Plan
 from asgi_downloads.http.plan import is_plain
 from asgi_downloads.storage.errors import NotFound
 from asgi_downloads.storage.files.openfile import OpenFile
+from asgi_downloads.storage.files.state import FileState
 from asgi_downloads.storage.files.tree import Directory, Tree
 
 LARGEST = 64 << 10
 """Bytes of the largest file that is kept."""
-
-SETTLED = 2
-"""Seconds after its last change before a file is kept: a second change within one tick of the kernel's clock
-would leave no trace in the times that are compared."""
 
 Key = tuple[str, str, bytes]
 """Path, prefix and query: all that the answer to a plain request depends on, besides the file."""
@@ -31,7 +32,7 @@ class Answer:
     tree: Tree
     directory: Directory
     name: bytes
-    stat: os.stat_result
+    state: FileState
 
     def holds(self) -> bool:
         """Whether the name still leads to that very file, unchanged: what the ETag says, asked anew."""
@@ -41,28 +42,38 @@ class Answer:
             now = os.stat(self.name, dir_fd=self.directory.fd, follow_symlinks=False)
         except (NotFound, OSError):
             return False
-        then = self.stat
-        return (
-            now.st_ino == then.st_ino
-            and now.st_ctime_ns == then.st_ctime_ns
-            and now.st_mtime_ns == then.st_mtime_ns
-            and now.st_size == then.st_size
-            and now.st_dev == then.st_dev
-        )
+        return FileState.of(now) == self.state
 
 
-class Answers:
-    """At most `limit` bytes, heads included; those kept first go first."""
+KEPT = "asgi_downloads.kept"
+"""In the scope: the cache that the answer to this request may be kept in."""
 
-    def __init__(self, limit: int = 8 << 20) -> None:
+
+class Kept:
+    """An ASGI application around another, with a cache of small answers: `limit` bytes, the oldest leave first."""
+
+    eager = True
+
+    def __init__(self, app: ASGIApp, limit: int = 8 << 20) -> None:
+        self._app = app
         self._limit = limit
         self._size = 0
-        self._kept: dict[Key, Answer] = {}
+        self._answers: dict[Key, Answer] = {}
 
-    def find(self, scope: Scope) -> Answer | None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        answer = self._find(scope)
+        if answer is None:
+            scope[KEPT] = self
+            await self._app(scope, receive, send)
+            return
+        with suppress(Disconnected):
+            # A copy of the list: who stands between us and the server may add to it.
+            await send_whole(Exchange(scope, receive, send), 200, answer.headers.copy(), answer.content)
+
+    def _find(self, scope: Scope) -> Answer | None:
         """The answer to this request if there is one and it holds."""
-        key = scope["path"], scope.get("root_path", ""), scope["query_string"]
-        answer = self._kept.get(key)
+        key = _key(scope)
+        answer = self._answers.get(key)
         if answer is None or scope["method"] not in ("GET", "HEAD") or not is_plain(scope["headers"]):
             return None
         if answer.holds():
@@ -70,28 +81,36 @@ class Answers:
         self._forget(key)
         return None
 
-    def keep(self, scope: Scope, plan: Plan, file: OpenFile, tree: Tree, name: str) -> None:
-        """Keep the answer just sent, if it was a whole small file that has settled, to a plain request."""
-        if plan.status != 200 or file.size > LARGEST or not is_plain(scope["headers"]):
-            return
-        latest = max(file.stat.st_ctime_ns, file.stat.st_mtime_ns) // 1_000_000_000
-        if latest > time.time() - SETTLED:
-            return
-        content = file.read_cached(0, file.size)
-        if content is None:
-            return
-        answer = Answer(plan.headers, content, tree, tree.directory(), name.encode(), file.stat)
-        if not answer.holds():  # by a link, or replaced meanwhile
-            return
-        key = scope["path"], scope.get("root_path", ""), scope["query_string"]
-        if key not in self._kept:
-            self._kept[key] = answer
+    def keep(self, key: Key, answer: Answer) -> None:
+        """Keep an answer that holds."""
+        if key not in self._answers:
+            self._answers[key] = answer
             self._size += _cost(key, answer)
         while self._size > self._limit:
-            self._forget(next(iter(self._kept)))
+            self._forget(next(iter(self._answers)))
 
     def _forget(self, key: Key) -> None:
-        self._size -= _cost(key, self._kept.pop(key))
+        self._size -= _cost(key, self._answers.pop(key))
+
+
+def keep(scope: Scope, plan: Plan, file: OpenFile, tree: Tree, name: str) -> None:
+    """Keep the answer just sent, if it was a whole small file that has settled, to a plain request."""
+    kept: Kept | None = scope.get(KEPT)
+    if kept is None or plan.status != 200 or file.size > LARGEST or not is_plain(scope["headers"]):
+        return
+    state = FileState.of(file.stat)
+    if not state.is_settled(time.time_ns()):
+        return
+    content = file.read_cached(0, file.size)
+    if content is None:
+        return
+    answer = Answer(plan.headers, content, tree, tree.directory(), name.encode(), state)
+    if answer.holds():  # else it was reached by a link, or replaced meanwhile
+        kept.keep(_key(scope), answer)
+
+
+def _key(scope: Scope) -> Key:
+    return scope["path"], scope.get("root_path", ""), scope["query_string"]
 
 
 def _cost(key: Key, answer: Answer) -> int:

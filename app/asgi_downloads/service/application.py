@@ -2,20 +2,19 @@
 
 import logging
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
 import anyio
 
-from asgi_downloads.asgi.errors import Disconnected
+from asgi_downloads.asgi.exchange import CHUNK_SIZE
 from asgi_downloads.asgi.guard import Guard
 from asgi_downloads.asgi.lifespan import lifespan
-from asgi_downloads.asgi.respond import send_whole
 from asgi_downloads.asgi.router import Router
 from asgi_downloads.asgi.types import Receive, Scope, Send
 from asgi_downloads.bodies.zip.cache import Archives
-from asgi_downloads.endpoints.health import Ready
+from asgi_downloads.endpoints.health import Readiness
 from asgi_downloads.responses.file import Delivery
-from asgi_downloads.responses.kept import Answers
+from asgi_downloads.responses.kept import Kept
 from asgi_downloads.service.routes import Trees, table
 from asgi_downloads.service.settings import Settings
 from asgi_downloads.storage.errors import MissingExtra, StorageError
@@ -43,22 +42,15 @@ class Application:
         self._made = TemporaryFiles(settings.temp_dir)
         self._checksums = Checksums(settings.state_dir)
         self._users = users(settings.database_url)
-        delivery = Delivery(Digests(), settings.chunk_size, settings.etag == "portable", settings.accel_prefix)
-        ready = Ready({"data": self._check_data, "database": self._check_database})
-        self._answers = Answers()
-        routes = table(self._trees, delivery, self._answers, Archives(self._checksums), self._users, self._made, ready)
-        self._http = Guard(Router(routes))
+        delivery = Delivery(Digests(), settings.etag == "portable", settings.accel_prefix)
+        ready = Readiness({"data": self._check_data, "database": self._check_database})
+        routes = table(self._trees, delivery, Archives(self._checksums), self._users, self._made, ready)
+        self._http = Kept(Guard(Router(routes)))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            answer = self._answers.find(scope)
-            if answer is None:
-                await self._http(scope, receive, send)
-                return
-            content = answer.content if scope["method"] == "GET" else b""
-            with suppress(Disconnected):
-                # A copy of the list: who stands between us and the server may add to it.
-                await send_whole(200, answer.headers.copy(), content, send)
+            scope[CHUNK_SIZE] = self.settings.chunk_size
+            await self._http(scope, receive, send)
         elif scope["type"] == "lifespan":
             await lifespan(self._resources, scope, receive, send)
         else:

@@ -5,14 +5,13 @@ from pathlib import Path
 
 from asgi_downloads.asgi.router import Route
 from asgi_downloads.bodies.zip.cache import Archives
-from asgi_downloads.endpoints import download, inline, reports, video
 from asgi_downloads.endpoints.bundle import BundleEndpoint
 from asgi_downloads.endpoints.export import ExportData, ExportUsers
 from asgi_downloads.endpoints.generated_report import GeneratedReport
-from asgi_downloads.endpoints.health import Ready, live
-from asgi_downloads.endpoints.stored import StoredEndpoint, Style
+from asgi_downloads.endpoints.health import Readiness, live
+from asgi_downloads.endpoints.stored import DOWNLOAD, FILE, PREVIEW, REPORT, VIDEO, StoredEndpoint
 from asgi_downloads.responses.file import Delivery
-from asgi_downloads.responses.kept import Answers
+from asgi_downloads.responses.zip import ZipDelivery
 from asgi_downloads.storage.errors import MissingExtra
 from asgi_downloads.storage.files.temporary import TemporaryFiles
 from asgi_downloads.storage.files.tree import Tree
@@ -39,27 +38,23 @@ class Trees:
 def table(
     trees: Trees,
     delivery: Delivery,
-    answers: Answers,
     archives: Archives,
     users: RowSource | MissingExtra,
     made: TemporaryFiles,
-    ready: Ready,
+    ready: Readiness,
 ) -> tuple[Route, ...]:
     """The routes. A literal path wins over a parameter, whatever the order."""
 
-    def stored(tree: Tree, style: Style, missing: str) -> StoredEndpoint:
-        return StoredEndpoint(tree, style, missing, delivery, answers)
-
     source = None if isinstance(users, MissingExtra) else users
     return (
-        Route("/download/{filename}", stored(trees.downloads, download.download, download.MISSING)),
-        Route("/download/large/{filename}", stored(trees.large_files, download.download, download.MISSING)),
-        Route("/download/async/{filename}", stored(trees.files, download.download, download.MISSING)),
-        Route("/download/bundle/{bundle_id}", BundleEndpoint(trees.bundles, archives, delivery.block)),
-        Route("/file/{filename}", stored(trees.files, inline.file, inline.MISSING)),
-        Route("/preview/{filename}", stored(trees.files, inline.preview, inline.MISSING)),
-        Route("/video/{filename}", stored(trees.videos, video.video, video.MISSING)),
-        Route("/reports/{report_id}", stored(trees.reports, reports.report, reports.MISSING)),
+        Route("/download/{filename}", StoredEndpoint(trees.downloads, DOWNLOAD, delivery)),
+        Route("/download/large/{filename}", StoredEndpoint(trees.large_files, DOWNLOAD, delivery)),
+        Route("/download/async/{filename}", StoredEndpoint(trees.files, DOWNLOAD, delivery)),
+        Route("/download/bundle/{bundle_id}", BundleEndpoint(trees.bundles, ZipDelivery(archives))),
+        Route("/file/{filename}", StoredEndpoint(trees.files, FILE, delivery)),
+        Route("/preview/{filename}", StoredEndpoint(trees.files, PREVIEW, delivery)),
+        Route("/video/{filename}", StoredEndpoint(trees.videos, VIDEO, delivery)),
+        Route("/reports/{report_id}", StoredEndpoint(trees.reports, REPORT, delivery)),
         Route("/reports/generate/{report_id}", GeneratedReport(source, made)),
         Route("/export/users", ExportUsers(users)),
         Route("/export/data", ExportData(made)),

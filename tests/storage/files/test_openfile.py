@@ -139,13 +139,13 @@ def test_a_file_opened_while_it_is_being_replaced_is_unchanged(path: Path) -> No
         file.check()
 
 
-def test_a_duplicate_keeps_the_facts_and_outlives_the_first(path: Path) -> None:
+def test_a_file_stays_open_until_the_last_of_its_holders_has_closed_it(path: Path) -> None:
     with opened(path) as file:
-        append(path)
-        twin = file.duplicate()
-    with twin:
-        assert twin.size == 10
-        assert twin.read_now(0, 10) == b"0123456789"
+        held = file.hold()
+    assert held.read_now(0, 10) == b"0123456789"
+    held.close()
+    with pytest.raises(OSError):
+        held.read_now(0, 10)
 
 
 def test_closing_twice_closes_once(path: Path) -> None:

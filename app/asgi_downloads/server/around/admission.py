@@ -6,7 +6,8 @@ away but never both let in too many.
 
 from ipaddress import IPv6Address
 
-from asgi_downloads.asgi.respond import send_whole
+from asgi_downloads.asgi.answer import send_error
+from asgi_downloads.asgi.exchange import Exchange
 from asgi_downloads.asgi.types import ASGIApp, Receive, Scope, Send
 from asgi_downloads.http.errors import HTTPError
 from asgi_downloads.server.around.shared_counters import Tally
@@ -88,20 +89,10 @@ class Admitted:
             return
         client = scope["client"][0] if scope["client"] else ""
         if not self._admission.enter(client):
-            await _send_away(scope, send)
+            retry = (b"retry-after", RETRY_AFTER)  # RFC 9110 §10.2.3
+            await send_error(Exchange(scope, receive, send), HTTPError(503, "Too many downloads", (retry,)))
             return
         try:
             await self._app(scope, receive, send)
         finally:
             self._admission.leave(client)
-
-
-async def _send_away(scope: Scope, send: Send) -> None:
-    content = HTTPError(503, "Too many downloads").body()
-    headers = [
-        (b"content-type", b"application/json"),
-        (b"content-length", b"%d" % len(content)),
-        (b"retry-after", RETRY_AFTER),  # RFC 9110 §10.2.3
-        (b"x-content-type-options", b"nosniff"),
-    ]
-    await send_whole(503, headers, b"" if scope["method"] == "HEAD" else content, send)

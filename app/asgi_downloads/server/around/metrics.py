@@ -8,8 +8,10 @@ from collections.abc import Iterator, Sequence
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from asgi_downloads.asgi.respond import send_whole
+from asgi_downloads.asgi.answer import NO_STORE, send_whole
+from asgi_downloads.asgi.exchange import Exchange
 from asgi_downloads.asgi.types import ASGIApp, Receive, Scope, Send
+from asgi_downloads.http.media_types import NOSNIFF
 from asgi_downloads.server.around.exchange import sent_by
 from asgi_downloads.server.around.shared_counters import Row, Tally
 from asgi_downloads.server.http1.cycle import Cycle
@@ -139,7 +141,7 @@ class MetricsEndpoint:
         headers = [
             (b"content-type", content_type.encode("latin-1")),
             (b"content-length", b"%d" % len(content)),
-            (b"cache-control", b"no-store"),
-            (b"x-content-type-options", b"nosniff"),
+            NO_STORE,
+            NOSNIFF,
         ]
-        await send_whole(200, headers, b"" if scope["method"] == "HEAD" else content, send)
+        await send_whole(Exchange(scope, receive, send), 200, headers, content)

@@ -3,8 +3,9 @@
 import asyncio
 from time import monotonic
 
-from asgi_downloads.asgi.request import ZERO_COPY
 from asgi_downloads.asgi.types import ASGIApp, Message, Receive, Scope, Send
+
+ZERO_COPY = "http.response.zerocopysend"
 
 TICK = 0.125
 """Seconds' worth of bytes in one piece."""

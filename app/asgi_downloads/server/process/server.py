@@ -15,7 +15,7 @@ from time import monotonic
 
 import uvicorn
 
-from asgi_downloads.endpoints.health import DRAINING
+from asgi_downloads.asgi.extensions import DRAINING
 from asgi_downloads.server.http1.connection import Connection
 
 LAST_CALL = 0.2

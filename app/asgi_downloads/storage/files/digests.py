@@ -28,7 +28,7 @@ class Digests:
             return known
         task = self._running.get(key)
         if task is None:
-            task = self._running[key] = asyncio.create_task(self._compute(key, file.duplicate()))
+            task = self._running[key] = asyncio.create_task(self._compute(key, file.hold()))
             task.add_done_callback(_mark_seen)
         # Shielded: one asker's hang-up must not fail the others.
         return await asyncio.shield(task)

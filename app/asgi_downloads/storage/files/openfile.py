@@ -20,10 +20,11 @@ class OpenFile:
     Raises `NotFound` when `fd` is not a regular file (a FIFO, a device, a directory).
     """
 
-    __slots__ = ("fd", "stat")
+    __slots__ = ("_holders", "fd", "stat")
 
     def __init__(self, fd: int) -> None:
         self.fd = fd
+        self._holders = 1
         try:
             self.stat = os.fstat(fd)
         except OSError:
@@ -84,21 +85,21 @@ class OpenFile:
         if now.st_ctime_ns != then.st_ctime_ns and now.st_nlink == then.st_nlink != 0:
             raise FileChanged
 
-    def duplicate(self) -> "OpenFile":
-        """The same open file with the same facts, for an owner that outlives this one."""
-        fd = os.dup(self.fd)  # first: a twin without a descriptor could not be closed
-        twin = object.__new__(OpenFile)
-        twin.fd, twin.stat = fd, self.stat
-        return twin
+    def hold(self) -> Self:
+        """The file itself, to be closed once more than before: it stays open until the last of its holders has."""
+        self._holders += 1
+        return self
 
     def close(self) -> None:
-        """Give the descriptor back; a second call does nothing."""
-        if self.fd >= 0:
+        """Give the descriptor back, when the last holder closes; a further call does nothing."""
+        self._holders -= 1
+        if self._holders <= 0 <= self.fd:
             fd, self.fd = self.fd, -1
             os.close(fd)
 
     # A worker thread may open a file for a request that was cancelled meanwhile: nobody else owns it then.
     def __del__(self) -> None:
+        self._holders = 0
         self.close()
 
     def __enter__(self) -> Self:

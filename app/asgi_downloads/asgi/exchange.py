@@ -1,0 +1,90 @@
+"""One request and its answer, as everything here sees them."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import anyio
+
+from asgi_downloads.asgi.errors import Disconnected
+from asgi_downloads.asgi.types import Receive, Scope, Send
+from asgi_downloads.http.message import Headers
+
+CHUNK_SIZE = "asgi_downloads.chunk_size"
+"""In the scope: bytes of one body event where content is copied."""
+
+DEFAULT_CHUNK_SIZE = 256 << 10
+
+
+class Exchange:
+    """Scope, receive and send of one request; `headers` are lower-case names in order."""
+
+    __slots__ = ("headers", "method", "receive", "scope", "send")
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.scope = scope
+        self.receive = receive
+        self.send = send
+        self.method: str = scope["method"]
+        self.headers: Headers = scope["headers"]
+
+    @property
+    def path_params(self) -> dict[str, str]:
+        """Decoded parts of the path, by the names of the route's template."""
+        return self.scope.get("path_params") or {}
+
+    @property
+    def query_string(self) -> bytes:
+        """What stands behind the `?`, as it was sent."""
+        query: bytes = self.scope["query_string"]
+        return query
+
+    @property
+    def extensions(self) -> dict[str, dict[str, int]]:
+        """What the server can do beyond ASGI, by name."""
+        return self.scope.get("extensions") or {}
+
+    @property
+    def chunk_size(self) -> int:
+        """Bytes of one body event where content is copied."""
+        size: int = self.scope.get(CHUNK_SIZE, DEFAULT_CHUNK_SIZE)
+        return size
+
+    @property
+    def send_tells(self) -> bool:
+        """Whether `send` raises OSError after a hang-up (ASGI 2.4)."""
+        version = self.scope.get("asgi", {}).get("spec_version", "2.0")
+        major, _, minor = version.partition(".")
+        return (int(major), int(minor)) >= (2, 4)
+
+    async def while_connected(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Run `work`, cancelled as soon as the client hangs up; for whatever takes more than a moment.
+
+        Raises what `work` raises, and `Disconnected` when the client left before the end.
+        """
+        failure: Exception = Disconnected()
+        done = False
+        await asyncio.sleep(0)  # a task group needs a task, and our server may have begun without one
+        async with anyio.create_task_group() as group:
+            group.start_soon(self._cancel_on_disconnect, group.cancel_scope)
+            try:
+                await work()
+                done = True
+            except Exception as error:  # kept out of the group, which would wrap it
+                failure = error
+            group.cancel_scope.cancel()
+        if not done:
+            raise failure
+
+    async def _cancel_on_disconnect(self, scope: anyio.CancelScope) -> None:
+        while (await self.receive())["type"] != "http.disconnect":
+            pass  # content of a request that has no use for it (RFC 9110 §9.3.1)
+        scope.cancel()
+
+
+def route_path(scope: Scope) -> str:
+    """The path without the prefix that the application is mounted at (ASGI: `root_path`)."""
+    path: str = scope["path"]
+    root: str = scope.get("root_path", "")
+    if root and path.startswith(root) and (len(path) == len(root) or path[len(root)] == "/"):
+        return path[len(root) :]
+    return path

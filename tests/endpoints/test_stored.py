@@ -97,6 +97,7 @@ def test_a_file_is_served_with_its_fields(
         b"content-length": b"%d" % len(FILES[case.file]),
         b"accept-ranges": b"bytes",
         b"last-modified": b"Tue, 14 Nov 2023 22:13:20 GMT",
+        b"cache-control": b"no-cache",
         **case.fields,
     }
     assert bytes(answer.content) == (FILES[case.file] if method == "GET" else b"")

@@ -14,10 +14,14 @@ ALLOW = ((b"allow", b"GET, HEAD"),)  # RFC 9110 §15.5.6: what is supported, HEA
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A path template, as `/export/users` or `/download/{filename}`, and the ASGI callable that answers it."""
+    """A path template, as `/export/users` or `/download/{filename}`, and the ASGI callable that answers it.
+
+    A `probe` is asked by orchestrators: no limit keeps it waiting.
+    """
 
     template: str
     endpoint: ASGIApp
+    probe: bool = False
 
 
 class Router:

@@ -52,11 +52,10 @@ def _report(report_id: str, exchange: Exchange) -> Shown:
     """`<id>.pdf` as the attachment `report-<id>.pdf`, private to who asks and fresh for an hour."""
     fields = (
         _disposition("attachment", f"report-{report_id}.pdf"),
-        (b"cache-control", b"private, max-age=3600"),
         (b"x-report-id", header_value(report_id)),
         NOSNIFF,
     )
-    return Shown(f"{report_id}.pdf", b"application/pdf", fields)
+    return Shown(f"{report_id}.pdf", b"application/pdf", fields, b"private, max-age=3600")
 
 
 def _disposition(kind: Kind, name: str) -> tuple[bytes, bytes]:

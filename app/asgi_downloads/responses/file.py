@@ -18,6 +18,10 @@ from asgi_downloads.storage.files.digests import Digests
 from asgi_downloads.storage.files.openfile import OpenFile
 from asgi_downloads.storage.files.tree import Tree
 
+NO_CACHE = b"no-cache"
+"""RFC 9111 §5.2.2.4: keep it, but ask before each use. Without a word a browser may show a file of last year for weeks
+without asking (§4.2.2), also one that has been replaced since."""
+
 
 @dataclass(frozen=True, slots=True)
 class Shown:
@@ -26,16 +30,20 @@ class Shown:
     name: str
     content_type: bytes
     fields: tuple[Header, ...]
+    cache_control: bytes | None = None
+    """Instead of what is said of all stored files."""
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
     """What all URLs of files have in common.
 
-    `portable` as of `validators.etag`. With `accel_prefix`, as `/_files/`, nginx sends what is asked for as a whole.
+    `cache_control` says how an answer may be kept. `portable` as of `validators.etag`. With `accel_prefix`, as
+    `/_files/`, nginx sends what is asked for as a whole.
     """
 
     digests: Digests
+    cache_control: bytes = NO_CACHE
     portable: bool = False
     accel_prefix: str = ""
 
@@ -46,7 +54,7 @@ class Delivery:
         """
         async with tree.open(shown.name) as file:
             now = int(time.time())
-            fields = shown.fields
+            fields = ((b"cache-control", shown.cache_control or self.cache_control), *shown.fields)
             if wants_sha256(exchange.headers):
                 fields = (*fields, repr_digest(await self._digest(exchange, file)))
             modified = file.stat.st_mtime_ns // 1_000_000_000

@@ -19,6 +19,7 @@ from asgi_downloads.http.media_types import NOSNIFF
 from asgi_downloads.http.message import Representation
 from asgi_downloads.http.plan import plan
 from asgi_downloads.http.validators import last_modified
+from asgi_downloads.responses.file import NO_CACHE
 from asgi_downloads.storage.errors import FileChanged
 from asgi_downloads.storage.files.listing import Listing
 from asgi_downloads.storage.files.tree import Directory
@@ -49,19 +50,20 @@ class ZipDelivery:
     """What all URLs of archives have in common: the plans that are kept."""
 
     archives: Archives
+    cache_control: bytes = NO_CACHE
 
     async def send(self, exchange: Exchange, bundle: Bundle) -> None:
         """Answer with the archive. Raises `HTTPError` 400, 404, 412 and 416, `FileChanged`, and as `respond`."""
         found, etag = await self._look(exchange, bundle)
         now = int(time.time())
         if isinstance(found, Archive):
-            representation = _representation(exchange, bundle, found.size, etag, found.listing, now)
+            representation = self._representation(exchange, bundle, found.size, etag, found.listing, now)
             decided = plan(exchange.method, exchange.headers, representation, now=now)
             await respond(exchange, decided, ZipBody(found, bundle.directory))
             return
         assert bundle.packing is not None
         # Its length is not known yet: the same decisions, but no ranges, and the empty plan lends its fields.
-        representation = _representation(exchange, bundle, 0, None, found, now)
+        representation = self._representation(exchange, bundle, 0, None, found, now)
         decided = plan(exchange.method, exchange.headers, representation, now=now, ranges=False)
         if decided.status != 200:
             await send_whole(exchange, decided.status, decided.headers)
@@ -85,13 +87,16 @@ class ZipDelivery:
                 return found, await _etag(exchange, found, bundle.directory)
         raise FileChanged
 
-
-def _representation(
-    exchange: Exchange, bundle: Bundle, size: int, etag: bytes | None, listing: Listing, now: int
-) -> Representation:
-    fields = ((b"content-disposition", content_disposition("attachment", bundle.filename)), NOSNIFF)
-    modified = last_modified(listing.newest, now, EXACT_DATE in exchange.extensions)
-    return Representation(size, b"application/zip", etag, modified, fields)
+    def _representation(
+        self, exchange: Exchange, bundle: Bundle, size: int, etag: bytes | None, listing: Listing, now: int
+    ) -> Representation:
+        fields = (
+            (b"cache-control", self.cache_control),
+            (b"content-disposition", content_disposition("attachment", bundle.filename)),
+            NOSNIFF,
+        )
+        modified = last_modified(listing.newest, now, EXACT_DATE in exchange.extensions)
+        return Representation(size, b"application/zip", etag, modified, fields)
 
 
 async def _etag(exchange: Exchange, archive: Archive, directory: Directory) -> bytes | None:

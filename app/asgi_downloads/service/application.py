@@ -42,10 +42,12 @@ class Application:
         self._made = TemporaryFiles(settings.temp_dir)
         self._checksums = Checksums(settings.state_dir)
         self._users = users(settings.database_url)
-        delivery = Delivery(Digests(), settings.etag == "portable", settings.accel_prefix)
+        delivery = Delivery(
+            Digests(), settings.cache_control.encode(), settings.etag == "portable", settings.accel_prefix
+        )
         ready = Readiness({"data": self._check_data, "database": self._check_database})
-        routes = table(self._trees, delivery, Archives(self._checksums), self._users, self._made, ready)
-        self._http = Kept(Guard(Router(routes)))
+        self.routes = table(self._trees, delivery, Archives(self._checksums), self._users, self._made, ready)
+        self._http = Kept(Guard(Router(self.routes)))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":

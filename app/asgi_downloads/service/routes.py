@@ -50,7 +50,9 @@ def table(
         Route("/download/{filename}", StoredEndpoint(trees.downloads, DOWNLOAD, delivery)),
         Route("/download/large/{filename}", StoredEndpoint(trees.large_files, DOWNLOAD, delivery)),
         Route("/download/async/{filename}", StoredEndpoint(trees.files, DOWNLOAD, delivery)),
-        Route("/download/bundle/{bundle_id}", BundleEndpoint(trees.bundles, ZipDelivery(archives))),
+        Route(
+            "/download/bundle/{bundle_id}", BundleEndpoint(trees.bundles, ZipDelivery(archives, delivery.cache_control))
+        ),
         Route("/file/{filename}", StoredEndpoint(trees.files, FILE, delivery)),
         Route("/preview/{filename}", StoredEndpoint(trees.files, PREVIEW, delivery)),
         Route("/video/{filename}", StoredEndpoint(trees.videos, VIDEO, delivery)),
@@ -58,7 +60,7 @@ def table(
         Route("/reports/generate/{report_id}", GeneratedReport(source, made)),
         Route("/export/users", ExportUsers(users)),
         Route("/export/data", ExportData(made)),
-        Route("/livez", live),
-        Route("/readyz", ready),
-        Route("/healthz", live),
+        Route("/livez", live, probe=True),
+        Route("/readyz", ready, probe=True),
+        Route("/healthz", live, probe=True),
     )

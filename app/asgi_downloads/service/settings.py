@@ -76,6 +76,9 @@ class Settings:
         lambda s: s.data_dir / ".state", "DATA_DIR/.state", PATH, "what is kept between runs, where it can be written"
     )
     chunk_size: int = setting(256 << 10, size(4 << 10, 1 << 20), "bytes of a file in one read and one send")
+    cache_control: str = setting(
+        "no-cache", matching("[!-~]([ -~]*[!-~])?", "a field value", "TEXT"), "how stored files may be kept by clients"
+    )
     accel_prefix: str = setting("", URL_PREFIX, "let nginx send stored files: X-Accel-Redirect below this path")
     stall_timeout: float = setting(30.0, duration(0.1, 3600), "drop a client that has taken nothing for so long")
     etag: str = setting("strict", choice("strict", "portable"), "portable: the same on replicas with copied trees")

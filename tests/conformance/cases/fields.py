@@ -102,8 +102,19 @@ COMMON = [
         for name, (target, _) in FILES.items()
     ),
     *(
-        same(f"no-cache-control-{name}", "E8", get(FILES[name][0]), want(200, cache_control=None))
+        choice(
+            f"cache-control-{name}-{status}",
+            "E9",
+            "without a word a browser shows a file that was replaced for weeks without asking (RFC 9111 §4.2.2)",
+            requests,
+            *wanted,
+        )
         for name in ("download", "file", "video")
+        for status, requests, wanted in (
+            (200, get(FILES[name][0]), [want(200, cache_control="no-cache")]),
+            (206, get(FILES[name][0], Range="bytes=0-0"), [want(206, cache_control="no-cache")]),
+            (304, get(FILES[name][0], If_None_Match="*"), [want(304, b"", cache_control="no-cache")]),
+        )
     ),
 ]
 

@@ -284,6 +284,8 @@ def test_a_transfer_is_broken_by_an_event_that_servers_know_and_one_that_none_ta
         raise RuntimeError("unknown")
 
     asyncio.run(break_off(send))
-    assert [event["type"] for event in seen] == [BROKEN, "http.response.body"]
-    assert all(event["more_body"] for event in seen)
-    assert not isinstance(seen[1]["body"], bytes)
+    assert [event["type"] for event in seen] == [BROKEN, "http.response.pathsend", "http.response.body"]
+    with pytest.raises(ValueError, match="null"):
+        os.stat(seen[1]["path"])
+    assert not isinstance(seen[2]["body"], bytes)
+    assert seen[2]["more_body"]

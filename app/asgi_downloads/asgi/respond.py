@@ -24,15 +24,16 @@ async def respond(exchange: Exchange, plan: Plan, body: Body) -> None:
     Raises what the body raises as long as nothing was sent, then `BrokenTransfer` or `Disconnected`.
     """
     total = sum(map(len, plan.segments))
+    headers = _left_alone(exchange, plan.headers) if total else plan.headers
     if total <= COPIED:
         content = b""
         if total:
             content = _at_hand(plan, body) or await _collect(plan, body)
-        await send_whole(exchange, plan.status, plan.headers, content)
+        await send_whole(exchange, plan.status, headers, content)
         return
     server = exchange.extensions.get(SLICE)
     sender = Sender(plan, body, None if server is None else server["in_flight"], exchange.chunk_size)
-    start: Message = {"type": "http.response.start", "status": plan.status, "headers": plan.headers}
+    start: Message = {"type": "http.response.start", "status": plan.status, "headers": headers}
     if exchange.send_tells:
         await _send_all(start, sender.events(), exchange.send)
     else:
@@ -52,7 +53,11 @@ async def respond_blocks(exchange: Exchange, status: int, headers: list[Header],
 
         async def work() -> None:
             first = await anext(blocks, b"")
-            start: Message = {"type": "http.response.start", "status": status, "headers": headers}
+            start: Message = {
+                "type": "http.response.start",
+                "status": status,
+                "headers": _left_alone(exchange, headers),
+            }
             await _send_all(start, _block_events(first, blocks), exchange.send)
 
         await exchange.while_connected(work)
@@ -61,12 +66,28 @@ async def respond_blocks(exchange: Exchange, status: int, headers: list[Header],
 async def break_off(send: Send) -> None:
     """Make an answer that has begun arrive as a broken transfer, whatever stands between us and the server.
 
-    Our server breaks off at the first event. Others fail on the second, whose body is no bytes: a middleware that
-    drops what it does not know passes that on, and none can take the failure for the end of the content.
+    Our server breaks off at the first event. Others, and middlewares that drop what they do not know, fail on one of
+    those after it: a file that no disk has, and a body that is no bytes. None can take that for the end of the content.
     """
-    for event in ({"type": BROKEN, "more_body": True}, {"type": "http.response.body", "body": None, "more_body": True}):
+    for event in (
+        {"type": BROKEN, "more_body": True},
+        {"type": "http.response.pathsend", "path": "\0"},
+        {"type": "http.response.body", "body": object(), "more_body": True},
+    ):
         with suppress(Exception):
             await send(event)
+
+
+def _left_alone(exchange: Exchange, headers: list[Header]) -> list[Header]:
+    """The head, with a word against Starlette's GZipMiddleware where it may stand between.
+
+    That would keep our strong ETag and Accept-Ranges on content that it has compressed, so that a resumed download is
+    stitched of two encodings; and it would end the content of a transfer that is broken off. RFC 9110 §8.4.1 would
+    rather not see `identity` here, but it is what leaves the content alone.
+    """
+    if "app" not in exchange.scope or any(name == b"content-encoding" for name, _ in headers):
+        return headers
+    return [*headers, (b"content-encoding", b"identity")]
 
 
 async def _send_all(start: Message, events: AsyncGenerator[Message], send: Send, *, patient: bool = False) -> None:

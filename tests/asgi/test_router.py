@@ -1,13 +1,16 @@
 """Paths find their endpoint as in FastAPI."""
 
+import asyncio
+import os
 from dataclasses import dataclass
+from urllib.parse import quote, unquote
 
 import pytest
 
 from asgi_downloads.asgi.router import Route, Router
 from asgi_downloads.asgi.types import Receive, Scope, Send
 from asgi_downloads.http.errors import HTTPError
-from tests.support.asgi import exchange
+from tests.support.asgi import Recorder, exchange, http_scope
 
 
 class Named:
@@ -63,6 +66,39 @@ MATCHES = [
 def test_a_path_finds_its_endpoint(case: Match) -> None:
     answer = exchange(ROUTER, case.path, root_path=case.root_path)
     assert answer.content.decode() == case.want
+
+
+NAMES = [b"caf\xe9.txt", b"\xff", b"caf\xc3\xa9", b"\xef\xbf\xbd", b"a%b", b"\xed\xa0\x80"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_name_of_any_bytes_reaches_its_endpoint_as_the_file_system_has_it(name: bytes) -> None:
+    seen = []
+
+    async def endpoint(scope: Scope, receive: Receive, send: Send) -> None:
+        seen.append(scope["path_params"]["name"])
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body"})
+
+    async def run() -> None:
+        scope = http_scope("/p/x/" + unquote(quote(name)), root_path="/p")  # as uvicorn decodes it
+        scope["raw_path"] = b"/p/x/" + quote(name).encode()
+        recorder = Recorder(scope)
+        await Router((Route("/x/{name}", endpoint),))(scope, recorder.receive, recorder.send)
+
+    asyncio.run(run())
+    assert [os.fsencode(each) for each in seen] == [name]
+
+
+def test_a_redirect_keeps_bytes_that_are_not_utf_8() -> None:
+    async def run() -> Recorder:
+        scope = http_scope("/download/\ufffd/")
+        scope["raw_path"] = b"/download/%E9/"
+        recorder = Recorder(scope)
+        await ROUTER(scope, recorder.receive, recorder.send)
+        return recorder
+
+    assert asyncio.run(run()).headers[b"location"] == b"/download/%E9"
 
 
 @dataclass(frozen=True)

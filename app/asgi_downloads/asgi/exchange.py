@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from urllib.parse import unquote_to_bytes
 
 import anyio
 
@@ -82,8 +83,13 @@ class Exchange:
 
 
 def route_path(scope: Scope) -> str:
-    """The path without the prefix that the application is mounted at (ASGI: `root_path`)."""
+    """The path without the prefix that the application is mounted at (ASGI: `root_path`).
+
+    Bytes that are not UTF-8 are in it as the file system's names have them, as lone surrogates.
+    """
     path: str = scope["path"]
+    if "\ufffd" in path and "raw_path" in scope:  # servers decode what is not UTF-8 so: names would be mixed up
+        path = unquote_to_bytes(scope["raw_path"]).decode("utf-8", "surrogateescape")
     root: str = scope.get("root_path", "")
     if root and path.startswith(root) and (len(path) == len(root) or path[len(root)] == "/"):
         return path[len(root) :]

@@ -77,7 +77,7 @@ class Router:
         if bare == path or self.match(bare) is None:
             raise HTTPError(404)
         # RFC 9110 §10.2.2: a relative reference, so that a forged Host cannot steer it.
-        location = quote(scope.get("root_path", "") + bare, safe="/").encode()
+        location = quote(scope.get("root_path", "") + bare, safe="/", errors="surrogateescape").encode()
         if scope["query_string"]:
             location += b"?" + scope["query_string"]
         await send_whole(exchange, 307, [(b"location", location), (b"content-length", b"0")])

@@ -14,4 +14,4 @@ def offload(headers: Iterable[Header], path: str) -> list[Header]:
     """
     kept = [line for line in headers if line[0] != b"content-length"]
     # nginx decodes the path once, so a `%` or `?` in a name must not be one to it.
-    return [*kept, (b"content-length", b"0"), (b"x-accel-redirect", quote(path).encode())]
+    return [*kept, (b"content-length", b"0"), (b"x-accel-redirect", quote(path, errors="surrogateescape").encode())]

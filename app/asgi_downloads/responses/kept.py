@@ -96,6 +96,8 @@ class Kept:
 def keep(scope: Scope, plan: Plan, file: OpenFile, tree: Tree, name: str) -> None:
     """Keep the answer just sent, if it was a whole small file that has settled, to a plain request."""
     kept: Kept | None = scope.get(KEPT)
+    if "\ufffd" in scope["path"]:  # stands for any bytes that are not UTF-8: two names would be one
+        return
     if kept is None or plan.status != 200 or file.size > LARGEST or not is_plain(scope["headers"]):
         return
     state = FileState.of(file.stat)
@@ -104,7 +106,7 @@ def keep(scope: Scope, plan: Plan, file: OpenFile, tree: Tree, name: str) -> Non
     content = file.read_cached(0, file.size)
     if content is None:
         return
-    answer = Answer(plan.headers, content, tree, tree.directory(), name.encode(), state)
+    answer = Answer(plan.headers, content, tree, tree.directory(), os.fsencode(name), state)
     if answer.holds():  # else it was reached by a link, or replaced meanwhile
         kept.keep(_key(scope), answer)
 

@@ -1,7 +1,7 @@
 """Outermost: every error becomes an answer if nothing was sent yet, and a broken transfer if something was."""
 
 import logging
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 
 from asgi_downloads.asgi.answer import send_error, send_whole
 from asgi_downloads.asgi.errors import BrokenTransfer, Disconnected
@@ -33,6 +33,9 @@ _ANSWERS: dict[type[StorageError], tuple[int, str | None]] = {
 }
 """What an error of storage means to a client whose endpoint had no better word."""
 
+Answer = Callable[[Exception, Exchange], Awaitable[None]]
+"""What becomes of an error before anything was sent."""
+
 
 class Guard:
     """An ASGI application around another; no exception of its endpoints reaches the server."""
@@ -41,42 +44,48 @@ class Guard:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        started = False
+        await guarded(self.app, Exchange(scope, receive, send), answer_error)
 
-        def tracked(message: Message) -> Awaitable[None]:
-            nonlocal started
-            started = True
-            return send(message)
 
+async def guarded(app: ASGIApp, exchange: Exchange, answer: Answer) -> bool:
+    """Run `app`; whether its answer was sent to the end. What `answer` raises is raised."""
+    started = False
+    scope, send = exchange.scope, exchange.send
+
+    def tracked(message: Message) -> Awaitable[None]:
+        nonlocal started
+        started = True
+        return send(message)
+
+    try:
         try:
-            try:
-                await self.app(scope, receive, tracked)
-            except (BrokenTransfer, Disconnected):
-                raise
-            except Exception as error:
-                if started:
-                    logger.exception("failed after the answer to %r had begun", scope["path"])
-                    await break_off(send)
-                else:
-                    await _answer(error, Exchange(scope, receive, send))
-        except Disconnected:
-            pass
-        except BrokenTransfer as error:
-            # Raising would add a traceback to the log.
-            logger.warning("transfer of %r broken off: %s", scope["path"], error)
-            await break_off(send)
+            await app(scope, exchange.receive, tracked)
+        except (BrokenTransfer, Disconnected):
+            raise
+        except Exception as error:
+            if started:
+                logger.exception("failed after the answer to %r had begun", scope["path"])
+                await break_off(send)
+            else:
+                await answer(error, exchange)
+        else:
+            return True
+    except Disconnected:
+        pass
+    except BrokenTransfer as error:
+        # Raising would add a traceback to the log.
+        logger.warning("transfer of %r broken off: %s", scope["path"], error)
+        await break_off(send)
+    return False
 
 
-async def _answer(error: Exception, exchange: Exchange) -> None:
-    path = exchange.scope["path"]
-    if isinstance(error, OSError | Unavailable | Exhausted):
-        cause = error if error.__cause__ is None else error.__cause__
-        logger.error("cannot answer %r: %s: %s", path, type(cause).__name__, cause)
-    answer = to_http(error)
+async def answer_error(error: Exception, exchange: Exchange) -> None:
+    """Send the answer that the error is; for a fault of ours 500."""
+    answer = to_http(error, exchange)
     if answer is not None:
         await send_error(exchange, answer)
         return
-    logger.error("failed to answer %r", path, exc_info=error)
+    logger.error("failed to answer %r", exchange.scope["path"], exc_info=error)
     # What is our fault says nothing of its cause, and ends the connection, as in FastAPI.
     content = b"Internal Server Error"
     headers = [
@@ -88,10 +97,13 @@ async def _answer(error: Exception, exchange: Exchange) -> None:
     await send_whole(exchange, 500, headers, content)
 
 
-def to_http(error: Exception) -> HTTPError | None:
-    """The answer that an error means; None for a fault of ours."""
+def to_http(error: Exception, exchange: Exchange) -> HTTPError | None:
+    """The answer that an error means, its cause being logged where an operator can do something; None for our fault."""
     if isinstance(error, HTTPError):
         return error
+    if isinstance(error, OSError | Unavailable | Exhausted):
+        cause = error if error.__cause__ is None else error.__cause__
+        logger.error("cannot answer %r: %s: %s", exchange.scope["path"], type(cause).__name__, cause)
     if isinstance(error, OSError) and error.errno is not None:
         error = from_oserror(error)
         if isinstance(error, NotFound | OutsideRoot):

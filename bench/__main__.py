@@ -1,4 +1,4 @@
-"""The command line: `python -m bench quick | full | run | scaling | compare | report | list`."""
+"""The command line: `python -m bench quick | full | run | scaling | compare | report | fairness | list`."""
 
 import argparse
 import os
@@ -11,7 +11,7 @@ from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench import environment, report, results
+from bench import environment, fairness, report, results
 from bench.cases import BY_ID, CASES, Case
 from bench.data import Data, default_workdir
 from bench.results import Run
@@ -48,6 +48,7 @@ def _parser() -> argparse.ArgumentParser:
     show.add_argument("--charts", type=Path, help="write SVG charts into this directory")
     show.add_argument("--into", type=Path, help="replace the benchmark section of this Markdown file")
     commands.add_parser("list", help="the cases and the targets")
+    commands.add_parser("fairness", help="what one client can do to all, beside its bars")
     return parser
 
 
@@ -63,8 +64,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return 0
         case "report":
             return _report(options)
+        case "fairness":
+            return _fairness()
         case _:
             return _measure(options)
+
+
+def _fairness() -> int:
+    """Print a Markdown table, a row as soon as it is measured."""
+    print("| what is tried | measured | bar |\n| --- | ---: | ---: |")
+    for row in fairness.rows():
+        print(row, flush=True)
+    return 0
 
 
 def _report(options: argparse.Namespace) -> int:

@@ -11,18 +11,16 @@ from asgi_downloads.asgi.exchange import Exchange
 from asgi_downloads.asgi.types import ASGIApp, Receive, Scope, Send
 from asgi_downloads.http.errors import HTTPError
 from asgi_downloads.server.around.shared_counters import Tally
+from asgi_downloads.service.names import PROBES
 
 RETRY_AFTER = b"5"
 """Seconds after which a client that was sent away may try again."""
-
-PROBES = ("/livez", "/readyz", "/healthz", "/metrics")
-"""What is answered however many there are: those who ask want to know just then."""
 
 _BUCKETS = 1 << 15
 
 
 class Admission:
-    """0 stands for any number. A process calls `take_row` before it lets anybody in.
+    """Count of the answers under way; 0 stands for any number. A process calls `take_row` before it lets anybody in.
 
     Clients are counted in buckets by a hash of their address: two that share one share the limit, which among 1,000
     clients happens to one in thirty.
@@ -75,7 +73,7 @@ class Admission:
 
 
 class Admitted:
-    """An ASGI application around another, which answers 503 when there are too many."""
+    """ASGI application around another, which answers 503 when there are too many."""
 
     def __init__(self, app: ASGIApp, admission: Admission, root_path: str) -> None:
         self._app = app

@@ -10,10 +10,10 @@ from collections.abc import Callable
 from asgi_downloads.asgi.types import ASGIApp
 from asgi_downloads.server.around.access_log import AccessLog
 from asgi_downloads.server.around.admission import Admission, Admitted
-from asgi_downloads.server.around.exchange import Observed, record, refusal
 from asgi_downloads.server.around.forwarded import Forwarded
 from asgi_downloads.server.around.metrics import Metrics, MetricsEndpoint
-from asgi_downloads.server.around.rate_limit import Paced
+from asgi_downloads.server.around.observation import Observed, record, refusal
+from asgi_downloads.server.around.rate_limit import RateLimited
 from asgi_downloads.server.around.shared_counters import places
 from asgi_downloads.server.errors import StartError
 from asgi_downloads.server.http1.connection import Connection
@@ -22,7 +22,7 @@ from asgi_downloads.service.settings import Settings
 
 
 class Surroundings:
-    """The parts that these settings ask for. Raises `StartError` for one that is not installed."""
+    """Parts that these settings ask for. Raises `StartError` for one that is not installed."""
 
     def __init__(self, settings: Settings) -> None:
         processes = places(settings.workers) if settings.workers > 1 else 1
@@ -61,7 +61,7 @@ class Surroundings:
         """The application with all that is wanted around it."""
         settings = self._settings
         if settings.rate_limit:
-            app = Paced(app, settings.rate_limit)
+            app = RateLimited(app, settings.rate_limit)
         if self._admission is not None:
             app = Admitted(app, self._admission, settings.root_path)
         if self._metrics is not None:

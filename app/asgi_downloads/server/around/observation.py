@@ -1,16 +1,16 @@
-"""What is known of a request and its answer besides what the connection counts, for who wants to know."""
+"""What is known of a request and its answer besides what the connection counts, for the log and the metrics."""
 
 import random
 import re
+import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from time import monotonic
+from typing import Any, TypeAlias
 
 from asgi_downloads.asgi.types import ASGIApp, Message, Receive, Scope, Send
 from asgi_downloads.http.message import Headers
 from asgi_downloads.server.http1.cycle import Cycle
 
-EXCHANGE = "asgi_downloads.exchange"
+OBSERVATION = "asgi_downloads.observation"
 """The key in the scope under which it lies."""
 
 LONGEST = 256
@@ -20,8 +20,8 @@ _SANE_ID = re.compile(rb"[0-9A-Za-z._~+/=-]{1,128}")
 _TOTAL = re.compile(rb"bytes (?:[0-9]+-[0-9]+|\*)/([0-9]+)")
 
 
-class Exchange:
-    """`size` is that of the whole representation in bytes, None where the head does not say it."""
+class Observation:
+    """Facts of one request and its answer. `size` is that of the whole representation, None where the head hides it."""
 
     __slots__ = ("offloaded", "range", "request_id", "size")
 
@@ -52,7 +52,7 @@ class Exchange:
 
 
 class Observed:
-    """An ASGI application around another: keeps an `Exchange` in the scope, and gives the answer its X-Request-ID.
+    """ASGI application around another: keeps an `Observation` in the scope, and gives the answer its X-Request-ID.
 
     `begin` is called for each request.
     """
@@ -65,69 +65,73 @@ class Observed:
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         if scope["type"] != "http":
             return self._app(scope, receive, send)
-        exchange = scope[EXCHANGE] = Exchange(scope["headers"])
+        observation = scope[OBSERVATION] = Observation(scope["headers"])
         if self._begin is not None:
             self._begin()
 
         def observed(message: Message) -> Awaitable[None]:
             if message["type"] == "http.response.start":
                 headers = list(message.get("headers") or ())
-                exchange.note(message["status"], headers)
-                headers.append((b"x-request-id", exchange.request_id.encode("ascii")))
+                observation.note(message["status"], headers)
+                headers.append((b"x-request-id", observation.request_id.encode("ascii")))
                 message["headers"] = headers
             return send(message)
 
         return self._app(scope, receive, observed)
 
 
-@dataclass(slots=True)
-class Record:
-    """What is known of an answer that has ended. Sizes are in bytes, times in seconds."""
+Record: TypeAlias = dict[str, Any]
+"""What is known of an answer that has ended, by `FIELDS`. Sizes are in bytes, spans in seconds, `time` is of UTC."""
 
-    client: str | None
-    status: int | None
-    request_id: str | None = None
-    method: str | None = None
-    path: str | None = None
-    bytes_sent: int = 0
-    bytes_whole: int | None = None
-    """Of the representation, as far as the head tells."""
-    range: str | None = None
-    duration: float = 0.0
-    first_byte: float | None = None
-    outcome: str = "complete"
-    sent_by: str = "blocks"
+FIELDS = (
+    *("time", "request_id", "client", "method", "path", "status", "bytes_sent", "bytes_whole", "range"),
+    *("duration", "first_byte", "outcome", "sent_by"),
+)
 
 
 def record(cycle: Cycle) -> Record:
     """An answer of the application."""
     scope = cycle.scope
-    exchange: Exchange = scope[EXCHANGE]
-    client, query, first = scope["client"], scope["query_string"], cycle.first_byte_at
+    observation: Observation = scope[OBSERVATION]
+    client, query, first, arrived = scope["client"], scope["query_string"], cycle.first_byte_at, cycle.arrived_at
     path = scope["raw_path"] + b"?" + query if query else scope["raw_path"]
-    return Record(
-        client[0] if client else None,
-        cycle.status or None,
-        exchange.request_id,
-        scope["method"],
-        path[:LONGEST].decode("latin-1"),
-        cycle.bytes_sent,
-        exchange.size,
-        exchange.range,
-        monotonic() - cycle.arrived_at,
-        None if first is None else first - cycle.arrived_at,
-        cycle.outcome,
-        sent_by(cycle),
-    )
+    return {
+        "time": _now(),
+        "request_id": observation.request_id,
+        "client": client[0] if client else None,
+        "method": scope["method"],
+        "path": path[:LONGEST].decode("latin-1"),
+        "status": cycle.status or None,
+        "bytes_sent": cycle.bytes_sent,
+        "bytes_whole": observation.size,
+        "range": observation.range,
+        "duration": round(time.monotonic() - arrived, 6),
+        "first_byte": None if first is None else round(first - arrived, 6),
+        "outcome": cycle.outcome,
+        "sent_by": sent_by(cycle),
+    }
 
 
 def refusal(status: int, client: tuple[str, int] | None) -> Record:
     """A head that was no request, and was answered with `status` before anybody saw it."""
-    return Record(client[0] if client else None, status)
+    known = {"time": _now(), "client": client[0] if client else None, "status": status, "bytes_sent": 0}
+    return {**dict.fromkeys(FIELDS), **known, "duration": 0.0, "outcome": "complete", "sent_by": "blocks"}
 
 
 def sent_by(cycle: Cycle) -> str:
     """How the content went out: `zerocopy`, `blocks`, or `offload` where nginx sends it."""
-    if cycle.scope[EXCHANGE].offloaded:
+    if cycle.scope[OBSERVATION].offloaded:
         return "offload"
     return "zerocopy" if cycle.zero_copy else "blocks"
+
+
+_second = (-1, "")
+"""The last second that was written, and how; it is made once for all lines of that second."""
+
+
+def _now() -> str:
+    global _second
+    now = time.time()
+    if int(now) != _second[0]:
+        _second = int(now), time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now))
+    return f"{_second[1]}.{int(now * 1000) % 1000:03}Z"

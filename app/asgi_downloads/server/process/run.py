@@ -12,7 +12,7 @@ from uvicorn.config import STARTUP_FAILURE
 
 from asgi_downloads.server.around.stack import Surroundings
 from asgi_downloads.server.http1.limits import Limits
-from asgi_downloads.server.process import listen
+from asgi_downloads.server.process import listen, streams
 from asgi_downloads.server.process.notify import notify
 from asgi_downloads.server.process.server import Server
 from asgi_downloads.server.process.supervisor import Supervisor
@@ -36,8 +36,10 @@ def run(
 ) -> int:
     """Serve until SIGTERM or Ctrl-C and return the exit code; raises `StartError` when it cannot listen.
 
-    `create` is called in every process that serves.
+    `create` gives what is served, by default our service: any ASGI application, a whole site. It is called in every
+    process that serves. `announce` is called with the URL when the first of them does, by default to print it.
     """
+    streams.open_missing()
     try:
         with _sigterm_interrupts(), listen.listening(settings) as sock:
             config = Config(settings, partial(create, settings))
@@ -91,7 +93,7 @@ def _ready(announce: Announce, url: str) -> None:
 
 
 def _announcer(settings: Settings) -> Announce:
-    return lambda url: print(f"Serving {settings.data_dir} on {url}", flush=True)
+    return lambda url: streams.tell(f"Serving {settings.data_dir} on {url}\n")
 
 
 def _serve_here(config: Config, sock: socket.socket, ready: Callable[[], None]) -> int:

@@ -24,6 +24,7 @@ from uvicorn.config import STARTUP_FAILURE
 
 from asgi_downloads.server.around.shared_counters import places
 from asgi_downloads.server.process.server import SAME_WORD, Server
+from asgi_downloads.server.process.streams import Terminal
 
 PAUSE = 1.0
 """Seconds before a worker that did not even start is tried again."""
@@ -65,6 +66,7 @@ class Supervisor:
     """Called in a worker when it has served."""
     on_end: Callable[[int], None] = lambda slot: None
     """Called in the supervisor when the worker of that number is dead."""
+    _terminal: Terminal = field(default_factory=Terminal)
     _workers: list[_Worker] = field(default_factory=list)
     _announced: bool = False
     _once_more: bool = False
@@ -79,7 +81,7 @@ class Supervisor:
         self._wake, wake = socket.socketpair()
         self._wake.setblocking(False)
         wake.setblocking(False)
-        before = {number: signal.signal(number, _heard) for number in _SIGNALS}
+        before = {number: signal.signal(number, _wake_up) for number in _SIGNALS}
         wakeup_before = signal.set_wakeup_fd(wake.fileno(), warn_on_full_buffer=False)
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._wake, selectors.EVENT_READ)
@@ -140,7 +142,10 @@ class Supervisor:
             elif monotonic() - self._told_at > SAME_WORD:
                 self._end(signal.SIGQUIT)
         elif number == signal.SIGHUP and not self._ending:
-            self._replace()
+            if self._terminal.gone():
+                self._end(signal.SIGTERM)
+            else:
+                self._replace()
 
     def _replace(self) -> None:
         """Start a successor for each worker; a worker retires when its successor serves."""
@@ -260,5 +265,5 @@ def _tell(worker: _Worker, number: signal.Signals) -> None:
         os.kill(worker.process.pid, number)
 
 
-def _heard(number: int, frame: FrameType | None) -> None:
+def _wake_up(number: int, frame: FrameType | None) -> None:
     """Does nothing: the wake-up descriptor has it, and the loop reads it there."""

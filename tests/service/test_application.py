@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from asgi_downloads.service.application import create_app
+from asgi_downloads.service.names import DIRECTORIES
+from asgi_downloads.service.routes import Trees
 from asgi_downloads.service.settings import TABLE, Settings
 from tests.support.asgi import exchange
 from tests.support.serving import ROOT
@@ -32,6 +34,10 @@ def test_a_data_directory_may_come_later(tmp_path: Path) -> None:
     (tmp_path / "later" / "downloads").mkdir(parents=True)
     (tmp_path / "later" / "downloads" / "a").write_text("a")
     assert exchange(application, "/download/a").content == b"a"
+
+
+def test_the_start_looks_for_the_directories_that_are_served() -> None:
+    assert tuple(name.replace("_", "-") for name in Trees.__dataclass_fields__) == DIRECTORIES
 
 
 def test_the_readme_names_every_setting_and_every_url(tmp_path: Path) -> None:

@@ -45,13 +45,13 @@ class Kind(Generic[T]):
 
 
 def matching(pattern: str, wanted: str, metavar: str) -> Kind[str]:
-    """Text that matches the whole of `pattern`; where that has a group, the value is what the group took."""
+    """Text that matches the whole of `pattern`; the value is what a group called `value` took, else the text."""
 
     def parse(text: str) -> str:
         match = re.fullmatch(pattern, text)
         if match is None:
             raise ValueError(text)
-        return match[match.lastindex or 0]
+        return match.groupdict().get("value") or text
 
     return Kind(parse, wanted, metavar)
 
@@ -151,7 +151,7 @@ def _hide_password(url: str) -> str:
     return re.sub(r"(://[^/@:]*):.*@", r"\1:***@", url)
 
 
-HOST = matching(rf"\[({_CHAR}*:{_CHAR}*)\]|{_CHAR}+", "text on one line", "TEXT")
+HOST = matching(rf"\[(?P<value>{_CHAR}*:{_CHAR}*)\]|{_CHAR}+", "text on one line", "TEXT")
 """An address or a name; IPv6 with brackets, as in a URL, or without."""
 PATH: Kind[Path] = Kind(_path, "a path", "PATH")
 MAYBE_PATH: Kind[Path | None] = Kind(lambda text: _path(text) if text else None, "a path", "PATH")
@@ -159,7 +159,7 @@ SWITCH: Kind[bool] = Kind(_switch, "true or false", "BOOL")
 DATABASE_URL = Kind(
     _database_url, "a database: sqlite:///PATH or postgresql://USER@HOST/NAME", "URL", redact=_hide_password
 )
-URL_PATH = matching(r"(?:/(?:[!-~]*[!-.0-~])?)?", "a path such as /files, without a slash at its end", "PATH")
+URL_PATH = matching(r"(/([!-~]*[!-.0-~])?)?", "a path such as /files, without a slash at its end", "PATH")
 """Where something is mounted; empty or `/x`."""
-URL_PREFIX = matching(r"(?:/(?:[!-~]*/)?)?", "a path that begins and ends with a slash, such as /_files/", "PATH")
+URL_PREFIX = matching(r"(/([!-~]*/)?)?", "a path that begins and ends with a slash, such as /_files/", "PATH")
 """What a name is appended to; empty or `/x/`."""

@@ -4,6 +4,7 @@ A process first counts itself in and then looks, so that two that look at once m
 away but never both let in too many.
 """
 
+from collections.abc import Iterable
 from ipaddress import IPv6Address
 
 from asgi_downloads.asgi.answer import send_error
@@ -11,7 +12,6 @@ from asgi_downloads.asgi.exchange import Exchange
 from asgi_downloads.asgi.types import ASGIApp, Receive, Scope, Send
 from asgi_downloads.http.errors import HTTPError
 from asgi_downloads.server.around.shared_counters import Tally
-from asgi_downloads.service.names import PROBES
 
 RETRY_AFTER = b"5"
 """Seconds after which a client that was sent away may try again."""
@@ -73,12 +73,15 @@ class Admission:
 
 
 class Admitted:
-    """ASGI application around another, which answers 503 when there are too many."""
+    """ASGI application around another, which answers 503 when there are too many; `probes` are paths that always get in.
 
-    def __init__(self, app: ASGIApp, admission: Admission, root_path: str) -> None:
+    Who asks a probe wants to know just then.
+    """
+
+    def __init__(self, app: ASGIApp, admission: Admission, probes: Iterable[str]) -> None:
         self._app = app
         self._admission = admission
-        self._probes = frozenset(root_path + path for path in PROBES)
+        self._probes = frozenset(probes)
         self.eager = getattr(app, "eager", False)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

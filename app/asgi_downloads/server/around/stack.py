@@ -60,10 +60,12 @@ class Surroundings:
     def around(self, app: ASGIApp) -> ASGIApp:
         """The application with all that is wanted around it."""
         settings = self._settings
+        routes = getattr(getattr(app, "app", app), "routes", ())  # uvicorn wraps what it traces
+        probes = [settings.root_path + route.template for route in routes if getattr(route, "probe", False)]
         if settings.rate_limit:
             app = RateLimited(app, settings.rate_limit)
         if self._admission is not None:
-            app = Admitted(app, self._admission, settings.root_path)
+            app = Admitted(app, self._admission, probes)
         if self._metrics is not None:
             app = MetricsEndpoint(app, self._metrics, settings.root_path)
         if self._log is not None or self._metrics is not None:

@@ -57,7 +57,7 @@ def serving(
     environ: Mapping[str, str] | None = None,
 ) -> Iterator[Served]:
     """`serve` (or another `command` of Python) with `arguments`, from its ready line to its end."""
-    with tempfile.TemporaryFile("w+") as errors:
+    with tempfile.TemporaryFile("w+", errors="surrogateescape") as errors:
         process = subprocess.Popen(
             [sys.executable, *command, *map(str, arguments)],
             cwd=cwd,
@@ -65,6 +65,7 @@ def serving(
             stdout=subprocess.PIPE,
             stderr=errors,
             text=True,
+            errors="surrogateescape",  # a path may be no UTF-8
         )
         late = threading.Timer(20, process.kill)
         late.start()

@@ -42,6 +42,7 @@ EVENTS = {
     "slice": (Slice(0, 0, len(CONTENT)), body(b"")),
     "slice-and-tail": (Slice(0, 0, HALF), body(CONTENT[HALF:])),
     "head-and-slice": (body(CONTENT[:HALF], True), Slice(0, HALF, len(CONTENT) - HALF), body(b"")),
+    "many-slices": (*(Slice(0, start, 512) for start in range(0, len(CONTENT), 512)), body(b"")),
     "empty-slice": (Slice(0, 0, 0), body(CONTENT)),
 }
 

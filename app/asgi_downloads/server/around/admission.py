@@ -73,10 +73,7 @@ class Admission:
 
 
 class Admitted:
-    """ASGI application around another, which answers 503 when there are too many; `probes` are paths that always get in.
-
-    Who asks a probe wants to know just then.
-    """
+    """ASGI application around another, which answers 503 when there are too many, but never to `probes`, some paths."""
 
     def __init__(self, app: ASGIApp, admission: Admission, probes: Iterable[str]) -> None:
         self._app = app

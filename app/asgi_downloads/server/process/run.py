@@ -44,8 +44,9 @@ def run(
         with _sigterm_interrupts(), listen.listening(settings) as sock:
             config = Config(settings, partial(create, settings))
             ready = partial(_ready, announce or _announcer(settings), listen.url(sock))
-            serve = _serve_in_workers if settings.workers > 1 else _serve_here
-            return serve(config, sock, ready)
+            if settings.workers > 1:
+                return Supervisor(config, sock, ready, config.surroundings, settings.drain_delay).run()
+            return _serve_here(config, sock, ready)
     except KeyboardInterrupt:
         return 0  # uvicorn, if it ran, has shut down and passed the signal on
 
@@ -103,19 +104,6 @@ def _serve_here(config: Config, sock: socket.socket, ready: Callable[[], None]) 
     except SystemExit as stop:  # the application could not start; uvicorn has logged why
         return stop.code if isinstance(stop.code, int) else STARTUP_FAILURE
     return 0
-
-
-def _serve_in_workers(config: Config, sock: socket.socket, ready: Callable[[], None]) -> int:
-    surroundings = config.surroundings
-    return Supervisor(
-        config,
-        sock,
-        ready,
-        delay=config.settings.drain_delay,
-        on_start=surroundings.take_row,
-        on_end=surroundings.ended,
-        at_end=surroundings.close,
-    ).run()
 
 
 @contextmanager

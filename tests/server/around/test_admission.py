@@ -39,7 +39,7 @@ def test_so_many_and_no_more(case: Case) -> None:
 
 
 def test_processes_count_together_and_the_dead_do_not_count() -> None:
-    admission = Admission(3, 2, 0)
+    admission = Admission(2, 2, 0)
     admission.take_row(1)
     assert admission.enter("a")
     admission.take_row(2)

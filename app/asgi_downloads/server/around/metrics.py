@@ -14,7 +14,7 @@ from asgi_downloads.asgi.exchange import Exchange
 from asgi_downloads.asgi.types import ASGIApp, Receive, Scope, Send
 from asgi_downloads.http.media_types import NOSNIFF
 from asgi_downloads.server.around.observation import sent_by
-from asgi_downloads.server.around.shared_counters import Tally
+from asgi_downloads.server.around.shared_counters import Counters
 from asgi_downloads.server.http1.cycle import Cycle
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ BOUNDS = {
 """Upper bounds of the histograms' buckets, in seconds; a last bucket has the rest."""
 
 _CELLS: tuple[tuple[object, ...], ...] = (
-    ("active",),
+    ("active",),  # 0, the only one that says what is now
     *((method, status) for method in METHODS for status in STATUSES),
     *((outcome,) for outcome in OUTCOMES),
     *((sender,) for sender in SENDERS),
@@ -40,35 +40,24 @@ _CELLS: tuple[tuple[object, ...], ...] = (
     *((name, "sum") for name in BOUNDS),
 )
 _COLUMN = {cell: column for column, cell in enumerate(_CELLS)}
-_ACTIVE = _COLUMN["active",]
 
 
-class Metrics:
+class Metrics(Counters):
     """What all processes have counted. One calls `take_row` before it counts."""
 
-    def __init__(self, processes: int) -> None:
-        self._tally = Tally(processes, len(_CELLS))
-        self._row = self._tally.row(0)
-
-    def take_row(self, number: int) -> None:
-        """This process counts in row `number`, on from where the last one ended that had it."""
-        self._row = self._tally.row(number)
-        self._row[_ACTIVE] = 0
-
-    def ended(self, number: int) -> None:
-        """The process of that row is dead, and its downloads with it."""
-        self._tally.row(number)[_ACTIVE] = 0
+    def __init__(self, workers: int) -> None:
+        super().__init__(workers, len(_CELLS), present=1)
 
     # -- counting
 
     def begin(self) -> None:
         """A request is being answered."""
-        self._row[_ACTIVE] += 1
+        self.row[0] += 1
 
     def finish(self, cycle: Cycle) -> None:
         """Its answer has ended."""
-        row = self._row
-        row[_ACTIVE] -= 1
+        row = self.row
+        row[0] -= 1
         self._count(cycle.scope["method"], cycle.status)
         row[_COLUMN[cycle.outcome,]] += 1
         row[_COLUMN[sent_by(cycle),]] += cycle.bytes_sent
@@ -82,11 +71,11 @@ class Metrics:
 
     def _count(self, method: str, status: int) -> None:
         method = method if method in METHODS else "other"
-        self._row[_COLUMN.get((method, status), _COLUMN[method, "other"])] += 1
+        self.row[_COLUMN.get((method, status), _COLUMN[method, "other"])] += 1
 
     def _observe(self, name: str, seconds: float) -> None:
-        self._row[_COLUMN[name, bisect_left(BOUNDS[name], seconds)]] += 1
-        self._row[_COLUMN[name, "sum"]] += seconds
+        self.row[_COLUMN[name, bisect_left(BOUNDS[name], seconds)]] += 1
+        self.row[_COLUMN[name, "sum"]] += seconds
 
     # -- telling
 
@@ -95,7 +84,7 @@ class Metrics:
         from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 
         def total(*cell: object) -> float:
-            return self._tally.total(_COLUMN[cell])
+            return self.total(_COLUMN[cell])
 
         requests = CounterMetricFamily("downloads_requests", "Answers", labels=["method", "status"])
         for method in METHODS:

@@ -14,7 +14,6 @@ from asgi_downloads.server.around.forwarded import Forwarded
 from asgi_downloads.server.around.metrics import Metrics, MetricsEndpoint
 from asgi_downloads.server.around.observation import Observed, record, refusal
 from asgi_downloads.server.around.rate_limit import RateLimited
-from asgi_downloads.server.around.shared_counters import places
 from asgi_downloads.server.errors import StartError
 from asgi_downloads.server.http1.connection import Connection
 from asgi_downloads.server.http1.cycle import Cycle
@@ -25,15 +24,14 @@ class Surroundings:
     """Parts that these settings ask for. Raises `StartError` for one that is not installed."""
 
     def __init__(self, settings: Settings) -> None:
-        processes = places(settings.workers) if settings.workers > 1 else 1
         if settings.metrics and importlib.util.find_spec("prometheus_client") is None:
             raise StartError("metrics need prometheus-client: pip install 'asgi-downloads[metrics]'")
         self._settings = settings
         self._log = AccessLog.of(settings.access_log_format) if settings.access_log else None
-        self._metrics = Metrics(processes) if settings.metrics else None
+        self._metrics = Metrics(settings.workers) if settings.metrics else None
         limited = settings.max_downloads or settings.max_downloads_per_client
         self._admission = (
-            Admission(processes, settings.max_downloads, settings.max_downloads_per_client) if limited else None
+            Admission(settings.workers, settings.max_downloads, settings.max_downloads_per_client) if limited else None
         )
 
     # -- processes

@@ -128,10 +128,10 @@ class Server(uvicorn.Server):
         for sock in sockets or ():
             sock.close()
         logger.info("Shutting down")
-        for connection in tuple(state.connections):
-            _ours(connection).drain()
+        for connection in self._connections():
+            connection.drain()
         await self._drain()
-        for connection in tuple(state.connections):
+        for connection in self._connections():
             connection.shutdown()
         if state.tasks:
             logger.warning("%d downloads are broken off.", len(state.tasks))
@@ -149,9 +149,9 @@ class Server(uvicorn.Server):
         timeout = self.config.timeout_graceful_shutdown
         end = float("inf") if timeout is None else begun + timeout
         while monotonic() < end and not self.force_exit:
-            for connection in tuple(state.connections):
-                _ours(connection).drain()  # also those that were accepted in the last moment
-            busy = state.tasks or any(not _ours(connection).idle() for connection in state.connections)
+            for connection in self._connections():
+                connection.drain()  # also those that were accepted in the last moment
+            busy = state.tasks or not all(connection.idle() for connection in self._connections())
             over = not state.connections if self._patient else monotonic() - begun >= LAST_CALL or not state.connections
             if over and not busy:
                 return
@@ -161,7 +161,5 @@ class Server(uvicorn.Server):
         with suppress(TimeoutError):
             await asyncio.wait_for(self._forced.wait(), seconds)
 
-
-def _ours(connection: object) -> Connection:
-    assert isinstance(connection, Connection)  # the configuration names no other protocol
-    return connection
+    def _connections(self) -> tuple[Connection, ...]:
+        return tuple(self.server_state.connections)  # type: ignore[arg-type]  # the configuration names no others

@@ -64,6 +64,14 @@ class _Parser(argparse.ArgumentParser):
         raise UsageError(f"{message} (see '{self.prog} --help')")
 
 
+class _Version(argparse.Action):
+    """argparse's, which would look the version up for every command."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *args: object) -> NoReturn:
+        print(PROGRAM, asgi_downloads.__version__)
+        parser.exit()
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     streams.open_missing()
@@ -80,7 +88,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog=PROGRAM, description="A file download service.")
-    parser.add_argument("--version", action="version", version=f"{PROGRAM} {asgi_downloads.__version__}")
+    parser.add_argument("--version", action=_Version, nargs=0, help="print the version of the package and end")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
 
     serve = commands.add_parser("serve", help="serve a data directory")

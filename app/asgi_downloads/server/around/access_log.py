@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from json.encoder import encode_basestring_ascii as quote
 from queue import SimpleQueue
 
 from asgi_downloads.server.around.observation import Record
@@ -26,21 +27,23 @@ WHOLE = 4096
 """Bytes that a pipe takes in one piece (PIPE_BUF), so that the lines of several processes do not mix."""
 
 
-_encode = json.JSONEncoder(check_circular=False, separators=(",", ":")).encode
+_LINE = "{" + ",".join(f'"{name}":%s' for name in Record._fields) + "}\n"
 
 
 def as_json(line: Record) -> str:
-    """For programs. What a terminal would obey is escaped."""
-    return _encode(line) + "\n"
+    """For programs. What a terminal would obey is escaped. (`json.dumps` takes twice the time, for each request.)"""
+    return _LINE % tuple(
+        [quote(x) if type(x) is str else "null" if x is None else f"{x:.6f}" if type(x) is float else x for x in line]
+    )
 
 
 def as_text(line: Record) -> str:
     """For people."""
-    sent, whole, path = line["bytes_sent"], line["bytes_whole"], _encode(line["path"] or "-")[1:-1]
-    of_whole = "" if whole in (None, sent) else f" of {whole}"
+    whole = "" if line.bytes_whole in (None, line.bytes_sent) else f" of {line.bytes_whole}"
     return (
-        f"{time.strftime('%H:%M:%S')} {line['client'] or '-'} {line['method'] or '-'} {path} {line['status'] or '-'}"
-        f" {sent}{of_whole} bytes in {line['duration'] * 1000:.1f} ms, {line['outcome']}, {line['sent_by']}\n"
+        f"{time.strftime('%H:%M:%S')} {line.client or '-'} {line.method or '-'} {quote(line.path or '-')[1:-1]}"
+        f" {line.status or '-'} {line.bytes_sent}{whole} bytes in {line.duration * 1000:.1f} ms,"
+        f" {line.outcome}, {line.sent_by}\n"
     )
 
 

@@ -4,7 +4,7 @@ import random
 import re
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeAlias
+from typing import NamedTuple
 
 from asgi_downloads.asgi.types import ASGIApp, Message, Receive, Scope, Send
 from asgi_downloads.http.message import Headers
@@ -26,29 +26,23 @@ class Observation:
     __slots__ = ("offloaded", "range", "request_id", "size")
 
     def __init__(self, headers: Headers) -> None:
+        fields = dict(headers)
+        sent, asked = fields.get(b"x-request-id"), fields.get(b"range")
+        is_sane = sent is not None and _SANE_ID.fullmatch(sent)
+        self.request_id = sent.decode("ascii") if sent and is_sane else f"{random.getrandbits(128):032x}"
+        self.range = None if asked is None else asked[:LONGEST].decode("latin-1")
         self.offloaded = False
         self.size: int | None = None
-        self.range: str | None = None
-        self.request_id = ""
-        for name, value in headers:
-            if name == b"range":
-                self.range = value[:LONGEST].decode("latin-1")
-            elif name == b"x-request-id" and _SANE_ID.fullmatch(value):
-                self.request_id = value.decode("ascii")
-        if not self.request_id:
-            self.request_id = f"{random.getrandbits(128):032x}"
 
     def note(self, status: int, headers: Headers) -> None:
         """The answer has a head."""
-        for name, value in headers:
-            if name == b"content-length" and status == 200:
-                self.size = int(value)
-            elif name == b"content-range" and (total := _TOTAL.fullmatch(value)):
-                self.size = int(total[1])
-            elif name == b"x-accel-redirect":
-                self.offloaded = True
-        if self.offloaded:
-            self.size = None  # nginx knows, and its log says
+        fields = dict(headers)
+        if b"x-accel-redirect" in fields:
+            self.offloaded = True  # nginx knows the size, and its log says
+        elif status == 200:
+            self.size = int(fields[b"content-length"]) if b"content-length" in fields else None
+        elif total := _TOTAL.fullmatch(fields.get(b"content-range", b"")):
+            self.size = int(total[1])
 
 
 class Observed:
@@ -80,13 +74,22 @@ class Observed:
         return self._app(scope, receive, observed)
 
 
-Record: TypeAlias = dict[str, Any]
-"""What is known of an answer that has ended, by `FIELDS`. Sizes are in bytes, spans in seconds, `time` is of UTC."""
+class Record(NamedTuple):
+    """What is known of an answer that has ended. Sizes are in bytes, spans in seconds, `time` is RFC 3339 in UTC."""
 
-FIELDS = (
-    *("time", "request_id", "client", "method", "path", "status", "bytes_sent", "bytes_whole", "range"),
-    *("duration", "first_byte", "outcome", "sent_by"),
-)
+    time: str
+    request_id: str | None = None
+    client: str | None = None
+    method: str | None = None
+    path: str | None = None
+    status: int | None = None
+    bytes_sent: int = 0
+    bytes_whole: int | None = None
+    range: str | None = None
+    duration: float = 0.0
+    first_byte: float | None = None
+    outcome: str = "complete"
+    sent_by: str = "blocks"
 
 
 def record(cycle: Cycle) -> Record:
@@ -95,27 +98,26 @@ def record(cycle: Cycle) -> Record:
     observation: Observation = scope[OBSERVATION]
     client, query, first, arrived = scope["client"], scope["query_string"], cycle.first_byte_at, cycle.arrived_at
     path = scope["raw_path"] + b"?" + query if query else scope["raw_path"]
-    return {
-        "time": _now(),
-        "request_id": observation.request_id,
-        "client": client[0] if client else None,
-        "method": scope["method"],
-        "path": path[:LONGEST].decode("latin-1"),
-        "status": cycle.status or None,
-        "bytes_sent": cycle.bytes_sent,
-        "bytes_whole": observation.size,
-        "range": observation.range,
-        "duration": round(time.monotonic() - arrived, 6),
-        "first_byte": None if first is None else round(first - arrived, 6),
-        "outcome": cycle.outcome,
-        "sent_by": sent_by(cycle),
-    }
+    return Record(
+        _now(),
+        observation.request_id,
+        client[0] if client else None,
+        scope["method"],
+        path[:LONGEST].decode("latin-1"),
+        cycle.status or None,
+        cycle.bytes_sent,
+        observation.size,
+        observation.range,
+        time.monotonic() - arrived,
+        None if first is None else first - arrived,
+        cycle.outcome,
+        sent_by(cycle),
+    )
 
 
 def refusal(status: int, client: tuple[str, int] | None) -> Record:
     """A head that was no request, and was answered with `status` before anybody saw it."""
-    known = {"time": _now(), "client": client[0] if client else None, "status": status, "bytes_sent": 0}
-    return {**dict.fromkeys(FIELDS), **known, "duration": 0.0, "outcome": "complete", "sent_by": "blocks"}
+    return Record(_now(), client=client[0] if client else None, status=status)
 
 
 def sent_by(cycle: Cycle) -> str:

@@ -127,7 +127,7 @@ class Service:
             settings = importlib.import_module("asgi_downloads.service.settings")
         except ModuleNotFoundError as error:
             raise Unavailable(f"no {error.name} yet") from None
-        return main.create_app(settings.Settings.load({"data_dir": data_dir}, {}))
+        return main.create_app(settings.Settings(data_dir=data_dir))
 
     def serve_command(self, data_dir: Path) -> list[str] | None:
         return [sys.executable, "-m", "asgi_downloads", "serve", str(data_dir), "--port", "0"]

@@ -191,7 +191,7 @@ def test_metrics_are_those_of_all_workers(workers: str, data: Path) -> None:
         assert found['downloads_outcomes_total{outcome="complete"}'] == 20
         assert found["downloads_first_byte_seconds_count"] == 20
         until(lambda: samples(served)['downloads_outcomes_total{outcome="aborted"}'] == 1)
-        assert samples(served)["downloads_active"] == 1
+        until(lambda: samples(served)["downloads_active"] == 1)  # the last one to ask may be counted a moment later
 
 
 def test_there_are_no_metrics_unless_wanted(data: Path) -> None:

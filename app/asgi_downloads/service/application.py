@@ -99,5 +99,5 @@ class Application:
 
 
 def create_app(settings: Settings | None = None) -> Application:
-    """The application for these settings, or for those of the environment; raises `SettingsError`."""
-    return Application(settings or Settings.embedded())
+    """The application for these settings; none of them is read from the environment (`Settings.from_environment()`)."""
+    return Application(settings or Settings())

@@ -1,67 +1,16 @@
-"""What is printed for nginx and systemd: nothing that a setting says can become a directive of its own."""
+"""What is printed for systemd: nothing that a setting says can become a directive of its own."""
 
 import shutil
 import subprocess
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from asgi_downloads.server.deploy.nginx import nginx_config
 from asgi_downloads.server.deploy.systemd import service_unit, socket_unit
-from asgi_downloads.server.deploy.template import render
 from asgi_downloads.server.errors import StartError
 from asgi_downloads.service.settings import Settings
 
-
-@dataclass(frozen=True)
-class Refused:
-    id: str
-    settings: Settings
-    says: str
-    listen: str = "80"
-    server_name: str = "_"
-
-
 PLACE = Path("/srv/data")
-REFUSED = [
-    Refused("variable-in-a-path", Settings(data_dir=Path("/srv/$x"), accel_prefix="/_files/"), "cannot be written"),
-    Refused("any-port", Settings(data_dir=PLACE, port=0), "has to know the port"),
-    Refused("directive-in-a-prefix", Settings(data_dir=PLACE, root_path="/a;b"), "'/a;b' cannot be written"),
-    Refused("directive-in-an-offload", Settings(data_dir=PLACE, accel_prefix="/a{/"), "cannot be written"),
-    Refused("all-is-offload", Settings(data_dir=PLACE, accel_prefix="/"), "hides the service"),
-    Refused("offload-is-the-prefix", Settings(data_dir=PLACE, accel_prefix="/x/", root_path="/x"), "hides the service"),
-    Refused("directive-in-listen", Settings(data_dir=PLACE), "nothing that nginx can listen on", listen="80; root /"),
-    Refused("directive-in-names", Settings(data_dir=PLACE), "not a list of host names", server_name="a; b"),
-]
-
-
-@pytest.mark.parametrize("case", REFUSED, ids=lambda case: case.id)
-def test_what_nginx_could_misread_is_refused(case: Refused) -> None:
-    with pytest.raises(StartError, match=case.says):
-        nginx_config(case.settings, [case.listen], case.server_name)
-
-
-def test_every_gap_is_filled() -> None:
-    everything = Settings(
-        data_dir=Path('/srv/da"ta'),
-        accel_prefix="/_files/",
-        root_path="/dl",
-        metrics=True,
-        max_downloads=3,
-        max_downloads_per_client=2,
-    )
-    for settings in (Settings(data_dir=PLACE), everything):
-        printed = nginx_config(settings) + service_unit(settings, ()) + socket_unit(settings)
-        assert "%{" not in printed
-        assert "%if" not in printed
-        assert "%end" not in printed
-    assert r'alias "/srv/da\"ta/";' in nginx_config(everything)
-
-
-def test_a_text_without_a_value_is_an_error() -> None:
-    with pytest.raises(KeyError):
-        render("systemd.socket", {"unix": False})
 
 
 def test_the_service_gets_what_was_chosen_and_no_password(tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ from asgi_downloads.service.settings import Settings
 from tests.support import hello
 if __name__ == "__main__":
     flags = dict(each.split("=") for each in sys.argv[2:])
-    sys.exit(run(Settings.load(flags, {}), create=getattr(hello, sys.argv[1])))
+    sys.exit(run(Settings(**flags), create=getattr(hello, sys.argv[1])))
 """
 
 

@@ -10,11 +10,10 @@ from collections.abc import Callable
 from asgi_downloads.asgi.types import ASGIApp
 from asgi_downloads.server.around.access_log import AccessLog
 from asgi_downloads.server.around.admission import Admission, Admitted
-from asgi_downloads.server.around.exchange import Observed, record, refusal
 from asgi_downloads.server.around.forwarded import Forwarded
 from asgi_downloads.server.around.metrics import Metrics, MetricsEndpoint
-from asgi_downloads.server.around.rate_limit import Paced
-from asgi_downloads.server.around.shared_counters import places
+from asgi_downloads.server.around.observation import Observed, record, refusal
+from asgi_downloads.server.around.rate_limit import RateLimited
 from asgi_downloads.server.errors import StartError
 from asgi_downloads.server.http1.connection import Connection
 from asgi_downloads.server.http1.cycle import Cycle
@@ -22,18 +21,17 @@ from asgi_downloads.service.settings import Settings
 
 
 class Surroundings:
-    """The parts that these settings ask for. Raises `StartError` for one that is not installed."""
+    """Parts that these settings ask for. Raises `StartError` for one that is not installed."""
 
     def __init__(self, settings: Settings) -> None:
-        processes = places(settings.workers) if settings.workers > 1 else 1
         if settings.metrics and importlib.util.find_spec("prometheus_client") is None:
             raise StartError("metrics need prometheus-client: pip install 'asgi-downloads[metrics]'")
         self._settings = settings
         self._log = AccessLog.of(settings.access_log_format) if settings.access_log else None
-        self._metrics = Metrics(processes) if settings.metrics else None
+        self._metrics = Metrics(settings.workers) if settings.metrics else None
         limited = settings.max_downloads or settings.max_downloads_per_client
         self._admission = (
-            Admission(processes, settings.max_downloads, settings.max_downloads_per_client) if limited else None
+            Admission(settings.workers, settings.max_downloads, settings.max_downloads_per_client) if limited else None
         )
 
     # -- processes
@@ -60,10 +58,12 @@ class Surroundings:
     def around(self, app: ASGIApp) -> ASGIApp:
         """The application with all that is wanted around it."""
         settings = self._settings
+        routes = getattr(getattr(app, "app", app), "routes", ())  # uvicorn wraps what it traces
+        probes = [settings.root_path + route.template for route in routes if getattr(route, "probe", False)]
         if settings.rate_limit:
-            app = Paced(app, settings.rate_limit)
+            app = RateLimited(app, settings.rate_limit)
         if self._admission is not None:
-            app = Admitted(app, self._admission, settings.root_path)
+            app = Admitted(app, self._admission, probes)
         if self._metrics is not None:
             app = MetricsEndpoint(app, self._metrics, settings.root_path)
         if self._log is not None or self._metrics is not None:

@@ -12,7 +12,7 @@ from uvicorn.config import STARTUP_FAILURE
 
 from asgi_downloads.server.around.stack import Surroundings
 from asgi_downloads.server.http1.limits import Limits
-from asgi_downloads.server.process import listen
+from asgi_downloads.server.process import listen, streams
 from asgi_downloads.server.process.notify import notify
 from asgi_downloads.server.process.server import Server
 from asgi_downloads.server.process.supervisor import Supervisor
@@ -36,14 +36,17 @@ def run(
 ) -> int:
     """Serve until SIGTERM or Ctrl-C and return the exit code; raises `StartError` when it cannot listen.
 
-    `create` is called in every process that serves.
+    `create` gives what is served, by default our service: any ASGI application, a whole site. It is called in every
+    process that serves. `announce` is called with the URL when the first of them does, by default to print it.
     """
+    streams.open_missing()
     try:
         with _sigterm_interrupts(), listen.listening(settings) as sock:
             config = Config(settings, partial(create, settings))
             ready = partial(_ready, announce or _announcer(settings), listen.url(sock))
-            serve = _serve_in_workers if settings.workers > 1 else _serve_here
-            return serve(config, sock, ready)
+            if settings.workers > 1:
+                return Supervisor(config, sock, ready, config.surroundings, settings.drain_delay).run()
+            return _serve_here(config, sock, ready)
     except KeyboardInterrupt:
         return 0  # uvicorn, if it ran, has shut down and passed the signal on
 
@@ -91,7 +94,7 @@ def _ready(announce: Announce, url: str) -> None:
 
 
 def _announcer(settings: Settings) -> Announce:
-    return lambda url: print(f"Serving {settings.data_dir} on {url}", flush=True)
+    return lambda url: streams.tell(f"Serving {settings.data_dir} on {url}\n")
 
 
 def _serve_here(config: Config, sock: socket.socket, ready: Callable[[], None]) -> int:
@@ -101,19 +104,6 @@ def _serve_here(config: Config, sock: socket.socket, ready: Callable[[], None]) 
     except SystemExit as stop:  # the application could not start; uvicorn has logged why
         return stop.code if isinstance(stop.code, int) else STARTUP_FAILURE
     return 0
-
-
-def _serve_in_workers(config: Config, sock: socket.socket, ready: Callable[[], None]) -> int:
-    surroundings = config.surroundings
-    return Supervisor(
-        config,
-        sock,
-        ready,
-        delay=config.settings.drain_delay,
-        on_start=surroundings.take_row,
-        on_end=surroundings.ended,
-        at_end=surroundings.close,
-    ).run()
 
 
 @contextmanager

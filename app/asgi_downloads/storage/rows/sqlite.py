@@ -134,7 +134,7 @@ def _open(path: str) -> tuple[sqlite3.Connection, tuple[int, int] | None]:
     us make it, nobody has the database open, and it is read as a file that must not change; the second value returned
     is then its version.
     """
-    uri = f"file:{quote(path)}?mode=ro"
+    uri = f"file:{quote(os.fsencode(path))}?mode=ro"
     try:
         return _connect(uri), None
     except sqlite3.OperationalError:

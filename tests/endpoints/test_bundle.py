@@ -20,8 +20,10 @@ from asgi_downloads.bodies.zip.cache import Archives
 from asgi_downloads.endpoints.bundle import BundleEndpoint
 from asgi_downloads.responses import zip as response
 from asgi_downloads.responses.zip import ZipDelivery
-from asgi_downloads.storage.files import listing
+from asgi_downloads.storage.files import state
 from asgi_downloads.storage.files.checksums import Checksums
+from asgi_downloads.storage.files.listing import Listing
+from asgi_downloads.storage.files.scan import scan_blocking
 from asgi_downloads.storage.files.tree import Tree
 from tests.support.asgi import Recorder, exchange, http_scope
 
@@ -57,7 +59,7 @@ def root(tmp_path: Path) -> Path:
 @pytest.fixture
 def settled(monkeypatch: pytest.MonkeyPatch) -> None:
     """No file is too new to be trusted."""
-    monkeypatch.setattr(listing, "_UNSETTLED", -(10**12))
+    monkeypatch.setattr(state, "SETTLING_NS", -(10**12))
 
 
 @pytest.fixture
@@ -105,13 +107,13 @@ MEMBERS = [
     Case(
         "recursive",
         "/bundle/b?recursive=true",
-        [".hidden", "below/deep.txt", "below/nothing/", "inside", "text.txt"],
+        [".hidden", "inside", "text.txt", "below/deep.txt", "below/nothing/"],
     ),
     Case("deflated", "/bundle/b?compression=deflate", [".hidden", "inside", "text.txt"]),
     Case(
         "deflated-recursive",
         "/bundle/b?compression=auto&recursive=1",
-        [".hidden", "below/deep.txt", "below/nothing/", "inside", "text.txt"],
+        [".hidden", "inside", "text.txt", "below/deep.txt", "below/nothing/"],
     ),
 ]
 
@@ -241,7 +243,7 @@ def test_a_file_that_is_too_new_is_read_first_however_long_it_takes(
     app: ASGIApp, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(response, "PATIENCE", 0.0)
-    monkeypatch.setattr(listing, "_UNSETTLED", 10**12)
+    monkeypatch.setattr(state, "SETTLING_NS", 10**12)
     assert CONTENT_TAG.fullmatch(get(app).headers[b"etag"])
 
 
@@ -322,14 +324,12 @@ def test_a_member_that_changes_midway_breaks_the_transfer(
 
 
 def test_a_bundle_that_never_stays_the_same_is_503(app: ASGIApp, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    scan = listing.scan
-
-    def scan_and_change(*args: object, **kwargs: object) -> listing.Listing:
-        found = scan(*args, **kwargs)  # type: ignore[arg-type]
+    def scan_and_change(*args: object, **kwargs: object) -> Listing:
+        found = scan_blocking(*args, **kwargs)  # type: ignore[arg-type]
         (root / "b" / "text.txt").write_bytes(TEXT)
         return found
 
-    monkeypatch.setattr("asgi_downloads.bodies.zip.cache.scan", scan_and_change)
+    monkeypatch.setattr("asgi_downloads.bodies.zip.cache.scan_blocking", scan_and_change)
     answer = get(app)
     assert answer.status == 503
     assert answer.headers[b"retry-after"] == b"1"
@@ -338,16 +338,15 @@ def test_a_bundle_that_never_stays_the_same_is_503(app: ASGIApp, root: Path, mon
 def test_a_bundle_that_changed_once_while_it_was_listed_is_listed_again(
     app: ASGIApp, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    scan = listing.scan
     changes = iter((True,))
 
-    def scan_and_change(*args: object, **kwargs: object) -> listing.Listing:
-        found = scan(*args, **kwargs)  # type: ignore[arg-type]
+    def scan_and_change(*args: object, **kwargs: object) -> Listing:
+        found = scan_blocking(*args, **kwargs)  # type: ignore[arg-type]
         if next(changes, False):
             (root / "b" / "text.txt").write_bytes(TEXT[:-1])
         return found
 
-    monkeypatch.setattr("asgi_downloads.bodies.zip.cache.scan", scan_and_change)
+    monkeypatch.setattr("asgi_downloads.bodies.zip.cache.scan_blocking", scan_and_change)
     answer = get(app)
     assert answer.status == 200
     with zipfile.ZipFile(io.BytesIO(bytes(answer.content))) as archive:
@@ -372,7 +371,7 @@ def test_a_client_that_leaves_is_noticed(app: ASGIApp, root: Path, compression: 
 
 
 def test_a_client_that_leaves_while_crcs_are_computed_stops_that(app: ASGIApp, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(listing, "_UNSETTLED", 10**12)
+    monkeypatch.setattr(state, "SETTLING_NS", 10**12)
     stopped = False
 
     async def prepare(*_: object) -> None:
@@ -394,27 +393,3 @@ def test_a_client_that_leaves_while_crcs_are_computed_stops_that(app: ASGIApp, m
 
     asyncio.run(run())
     assert stopped
-
-
-# The cache
-
-
-def test_archives_are_kept_within_a_number_of_members(root: Path, settled: None) -> None:
-    for name in ("c", "d", "e"):
-        (root / name).mkdir()
-        for number in range(10):
-            (root / name / str(number)).touch()
-
-    async def run(archives: Archives) -> list[object]:
-        tree = Tree(root)
-        found: list[object] = []
-        for name in ("c", "c", "d", "e", "c", "c"):
-            async with tree.subtree(name) as directory:
-                found.append(await archives.find(directory, recursive=False))
-        return found
-
-    with Checksums() as checksums:
-        c1, c2, _, _, c3, c4 = asyncio.run(run(Archives(checksums, member_limit=25)))
-    assert c1 is c2
-    assert c3 is not c2, "the one used least recently went"
-    assert c3 is c4

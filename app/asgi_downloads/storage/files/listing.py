@@ -42,8 +42,14 @@ class Listing:
 
     def add(self, path: str, status: os.stat_result) -> None:
         """Append an entry."""
+        facts = self._facts
+        try:
+            facts.extend((status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns))
+        except OverflowError:
+            del facts[_WIDTH * len(self.paths) :]
+            facts.extend(FileState.of(status))
+        facts.append(status.st_mode)
         self.paths.append(path)
-        self._facts.extend((*FileState.of(status), status.st_mode))
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -130,21 +136,18 @@ class Listing:
         if not self.is_whole or not self.all_settled:
             return False
         try:
-            return all(
-                state.is_settled(self.scanned_ns) and FileState.of(_status(directory, path)) == state
-                for path, state in self.directories
-            ) and all(
-                self.matches(index, _status(directory, path) if path not in self.links else _target(directory, path))
-                for index, path in enumerate(self.paths)
-            )
+            for path, state in self.directories:
+                status = os.stat(encode(path), dir_fd=directory.fd, follow_symlinks=False)
+                if not state.is_settled(self.scanned_ns) or FileState.of(status) != state:
+                    return False
+            for index, path in enumerate(self.paths):
+                if path in self.links:
+                    with directory.open_blocking(path) as file:
+                        status = file.stat
+                else:
+                    status = os.stat(encode(path), dir_fd=directory.fd, follow_symlinks=False)
+                if not self.matches(index, status):
+                    return False
         except (OSError, StorageError):
             return False
-
-
-def _status(directory: Directory, path: str) -> os.stat_result:
-    return os.stat(encode(path), dir_fd=directory.fd, follow_symlinks=False)
-
-
-def _target(directory: Directory, path: str) -> os.stat_result:
-    with directory.open_blocking(path) as file:
-        return file.stat
+        return True

@@ -41,7 +41,7 @@ class OpenFile:
             self.stat = os.fstat(fd)
             if not stat.S_ISREG(self.stat.st_mode):
                 raise NotFound
-            if may_lie(self.stat) and _lies(fd, self.size):
+            if _lies(fd, self.stat):
                 raise Forbidden
         except BaseException:
             self.close()
@@ -162,12 +162,11 @@ class OpenFile:
         self.close()
 
 
-def may_lie(status: os.stat_result) -> bool:
-    """Whether a size may not be that of the content: as in /proc and /sys, where nothing takes blocks of a disk."""
-    return not status.st_blocks and not status.st_size % _PAGE
-
-
-def _lies(fd: int, size: int) -> bool:
+def _lies(fd: int, status: os.stat_result) -> bool:
+    """Whether a size is not that of the content, as in /proc and /sys, where nothing takes blocks of a disk."""
+    size = status.st_size
+    if status.st_blocks or size % _PAGE:
+        return False
     last = max(size - 1, 0)
     try:
         return len(os.pread(fd, 1, last)) != size - last and os.fstat(fd).st_size == size  # else it grew just now

@@ -10,12 +10,11 @@ from collections.abc import Callable
 
 from asgi_downloads.storage.errors import Busy, Forbidden, NotFound, OutsideRoot, from_oserror
 from asgi_downloads.storage.files.listing import Listing
-from asgi_downloads.storage.files.openfile import may_lie
 from asgi_downloads.storage.files.tree import DIRECTORY_FLAGS, Directory, encode
 from asgi_downloads.storage.jobs import Stopped
 
-_PATH_LIMIT = 4096
-"""Bytes of a path, with its NUL, that the kernel takes at once."""
+_PATH_LIMIT = 4096 - len("/\0")
+"""Bytes of a path that the kernel takes at once."""
 
 _EVERYONE = stat.S_IRUSR | stat.S_IRGRP | stat.S_IROTH
 _IS_UTF8 = sys.getfilesystemencoding() == "utf-8"
@@ -59,13 +58,15 @@ class _Scan:
         self.recursive = recursive
         self.stop = stop
         self.listing = listing
+        self.may_lie = False
+        """Whether the directory is of a file system without blocks, such as /proc, where sizes mean little."""
 
     def read(self, path: str) -> list[str]:
         """Add what is in one directory, whose path ends in "/" or is empty; return the paths of those in it."""
         # A description of our own: two readers of one would share its position.
         fd = self.directory.descriptor_blocking(path or ".", DIRECTORY_FLAGS | os.O_NOFOLLOW)
         try:
-            own = os.fstat(fd)
+            own, self.may_lie = os.fstat(fd), not os.fstatvfs(fd).f_blocks
             with os.scandir(fd) as entries:
                 links = {_decoded(entry.name): entry.is_symlink() for entry in entries}
             self.listing.add_directory(path.rstrip("/") or ".", own)
@@ -73,7 +74,7 @@ class _Scan:
             for name in sorted(links):
                 if self.stop.is_set():
                     raise Stopped
-                if self._add(fd, path, name, links[name]):
+                if self._add(fd, path + name, encode(name), links[name]):
                     below.append(f"{path}{name}/")
             if path and not below and len(self.listing) == before:
                 self.listing.add(path, own)
@@ -83,23 +84,28 @@ class _Scan:
             os.close(fd)
         return below
 
-    def _add(self, fd: int, path: str, name: str, is_link: bool) -> bool:
-        """Add an entry of the directory `fd`, or what it is left out for; whether it is a directory to be read."""
-        listing, full = self.listing, path + name
+    def _add(self, fd: int, path: str, name: bytes, is_link: bool) -> bool:
+        """Add the entry `name` of the directory `fd`, or note why not; whether it is a directory to be read too."""
+        listing = self.listing
         try:
-            status = self._follow(full) if is_link else self._status(fd, full, encode(name))
+            if len(path) > _PATH_LIMIT // 4 and len(encode(path)) > _PATH_LIMIT:
+                raise Forbidden
+            status = self._follow(path) if is_link else os.stat(name, dir_fd=fd, follow_symlinks=False)
+            mode = status.st_mode
+            if stat.S_ISREG(mode):
+                if self.may_lie or mode & _EVERYONE != _EVERYONE:
+                    self._make_sure(fd, path, name, status)
+                listing.add(path, status)
+                return False
         except (Forbidden, PermissionError):
-            listing.unreadable.append(full)
+            listing.unreadable.append(path)
             listing.is_whole = False  # rights may change elsewhere
         except (NotFound, OutsideRoot, FileNotFoundError):
             listing.is_whole = False  # so may where a link leads
             if is_link:  # else it was removed meanwhile
-                listing.astray.append(full)
+                listing.astray.append(path)
         else:
-            if stat.S_ISREG(status.st_mode):
-                listing.add(full, status)
-                return False
-            return self.recursive and stat.S_ISDIR(status.st_mode)
+            return self.recursive and stat.S_ISDIR(mode)
         return False
 
     def _follow(self, path: str) -> os.stat_result:
@@ -107,17 +113,10 @@ class _Scan:
             self.listing.links.add(path)
             return file.stat
 
-    def _status(self, fd: int, path: str, name: bytes) -> os.stat_result:
-        """Raises `Forbidden` for what lies deeper than the kernel takes a path, and files that cannot be downloaded."""
-        if len(path) >= _PATH_LIMIT // 4 and len(encode(path)) >= _PATH_LIMIT:
-            raise Forbidden
-        status = os.stat(name, dir_fd=fd, follow_symlinks=False)
-        if stat.S_ISREG(status.st_mode) and (
-            (status.st_mode & _EVERYONE != _EVERYONE and not os.access(name, os.R_OK, dir_fd=fd, effective_ids=True))
-            or may_lie(status)
-        ):
+    def _make_sure(self, fd: int, path: str, name: bytes, status: os.stat_result) -> None:
+        """Raise `Forbidden` for what could not be downloaded by itself."""
+        if self.may_lie or not os.access(name, os.R_OK, dir_fd=fd, effective_ids=True):
             self.directory.open_blocking(path).close()
-        return status
 
 
 def _decoded(name: str) -> str:

@@ -169,10 +169,11 @@ class _Opening(Generic[T]):
 
 def encode(name: Name) -> bytes:
     """The name as bytes for the kernel."""
-    try:
-        encoded = name if isinstance(name, bytes) else name.encode("utf-8", "surrogateescape")
-    except UnicodeEncodeError:  # a surrogate that stands for no byte
-        raise NotFound from None
-    if b"\0" in encoded:  # a C string would end there, and name another file
+    if isinstance(name, str):
+        try:
+            name = name.encode("utf-8", "surrogateescape")
+        except UnicodeEncodeError:  # a surrogate that stands for no byte
+            raise NotFound from None
+    if 0 in name:  # a C string would end there, and name another file
         raise OutsideRoot
-    return encoded
+    return name

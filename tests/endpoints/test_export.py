@@ -376,19 +376,19 @@ class TestData:
         def refuse() -> int:
             raise Exhausted
 
-        with TemporaryFiles(tmp_path) as files:
-            monkeypatch.setattr(files, "anonymous", refuse)
-            assert get(Guard(ExportData(files)), "/").status == 503
+        files = TemporaryFiles(tmp_path)
+        monkeypatch.setattr(files, "anonymous_blocking", refuse)
+        assert get(Guard(ExportData(files)), "/").status == 503
 
     def test_nothing_is_left_on_the_disk(self, data: Path, tmp_path: Path) -> None:
-        with TemporaryFiles(tmp_path) as files:
-            export = Guard(ExportData(files))
-            before = descriptors()
-            for hang_up_after in (None, 0, 1):
-                recorder = Recorder(http_scope("/"), hang_up_after)
-                asyncio.run(_run(export, recorder))
-                assert_none_left(before)
-                assert list(Path(files.path).iterdir()) == []
+        place = tmp_path / "temporary"
+        export = Guard(ExportData(TemporaryFiles(place)))
+        before = descriptors()
+        for hang_up_after in (None, 0, 1):
+            recorder = Recorder(http_scope("/"), hang_up_after)
+            asyncio.run(_run(export, recorder))
+            assert_none_left(before)
+            assert list(place.iterdir()) == []
 
 
 async def _run(app: ASGIApp, recorder: Recorder) -> None:

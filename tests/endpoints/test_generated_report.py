@@ -44,19 +44,18 @@ def made() -> Made:
 
 
 @pytest.fixture
-def files(tmp_path: Path) -> Generator[TemporaryFiles]:
-    with TemporaryFiles(tmp_path) as files:
-        yield files
+def files(tmp_path: Path) -> TemporaryFiles:
+    return TemporaryFiles(tmp_path)
 
 
 @pytest.fixture
-def service(files: TemporaryFiles, made: Made) -> Generator[ASGIApp]:
+def service(files: TemporaryFiles, made: Made, tmp_path: Path) -> Generator[ASGIApp]:
     pytest.importorskip("reportlab")
     report = GeneratedReport(None, files, make=made, clock=NOW.timestamp)
     before = descriptors()
     yield Guard(Router((Route("/reports/generate/{report_id}", report),)))
     assert_none_left(before)
-    assert list(Path(files.path).iterdir()) == []
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_file_with_a_length_a_tag_and_a_name(service: ASGIApp, made: Made) -> None:
@@ -140,7 +139,7 @@ def test_no_room_is_503(files: TemporaryFiles, service: ASGIApp, monkeypatch: py
     def refuse() -> int:
         raise Exhausted
 
-    monkeypatch.setattr(files, "anonymous", refuse)
+    monkeypatch.setattr(files, "anonymous_blocking", refuse)
     assert get(service, "/reports/generate/q1").status == 503
 
 

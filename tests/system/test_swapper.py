@@ -107,7 +107,7 @@ def test_no_answer_leads_out_however_names_are_exchanged(root: Path) -> None:
         while (seen.total() < 1500 or seen[INSIDE] <= 50) and time.monotonic() < end:
             answer = exchange(app, "/download/name")
             seen[bytes(answer.content)] += 1
-            assert answer.status in (200, 400, 404, 503)
+            assert answer.status in (200, 400), "renamed, and not another file for that"
     assert SECRET not in seen
     assert seen[INSIDE] > 50
     assert len(seen) > 1

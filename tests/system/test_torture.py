@@ -66,18 +66,20 @@ ZERO_COPY = (
 )
 BUNDLE = (
     "openat2",
-    "stat listing",
     "fstat cache",
-    "fstat archive",
     "fstat members",
     "fstat openfile",
     "preadv members",
+    "preadv openfile",
 )
 SCANNING = (
-    "open listing",
-    "fstat listing",
-    "scandir listing",
-    "open members",
+    "stat tree",
+    "open tree",
+    "dup tree",
+    "fstat scan",
+    "scandir scan",
+    "stat scan",
+    "fstat archive",
 )
 SCENARIOS = [
     Scenario("small", "/download/report.pdf", (*OPENING, *SENDING, "preadv openfile")),
@@ -85,7 +87,7 @@ SCENARIOS = [
     Scenario("large", "/download/large/big.bin", (*OPENING, *ZERO_COPY)),
     Scenario("range", "/download/large/big.bin", (*OPENING, *ZERO_COPY), "bytes=100-2000000"),
     Scenario("ranges", "/download/large/big.bin", (*OPENING, *SENDING), "bytes=0-9,100-109"),
-    Scenario("bundle", "/download/bundle/b", (*BUNDLE, *ZERO_COPY)),
+    Scenario("bundle", "/download/bundle/b", (*BUNDLE, "stat listing", *ZERO_COPY)),
     Scenario("new-bundle", "/download/bundle/b", (*BUNDLE, *SCANNING), cold=True),
     Scenario("export-users", "/export/users", (*SENDING, "sqlite connect", "sqlite step")),
     Scenario("export-data", "/export/data", (*SENDING, "open temporary", "tempfile write")),
@@ -246,8 +248,8 @@ def being_served(tree: Path, torturer: Torturer, tmp_path: Path, *, kept: bool =
             patch.setattr(os, name, torturer.around(name, getattr(os, name)))
         patch.setattr(beneath, "_syscall", torturer.syscall)
         # What is kept must not depend on how long ago the files were made.
-        patch.setattr("asgi_downloads.storage.files.state.SETTLING_NS", -(1 << 40) if kept else 1 << 62)
-        patch.setattr("asgi_downloads.storage.files.listing._UNSETTLED", -(1 << 40))
+        patch.setattr("asgi_downloads.storage.files.state.SETTLING_NS", -(1 << 40))
+        patch.setattr("asgi_downloads.responses.kept.LARGEST", 1 << 40 if kept else -1)
         patch.setattr(rows, "_connect", torturer.connect)
         patch.setattr("asgi_downloads.server.wire.peer.ioctl", torturer.around("ioctl", ioctl))
         _tortured_writes(torturer, patch)
@@ -255,7 +257,6 @@ def being_served(tree: Path, torturer: Torturer, tmp_path: Path, *, kept: bool =
             yield served
     assert not [path for path in tmp_path.rglob("*") if path.is_file() and ".state" not in str(path)]
     app._checksums.close()
-    app._made.close()
 
 
 def _tortured_writes(torturer: Torturer, monkeypatch: pytest.MonkeyPatch) -> None:

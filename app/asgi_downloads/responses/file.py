@@ -61,7 +61,7 @@ class Delivery:
             representation = Representation(
                 file.size,
                 shown.content_type,
-                validators.etag(file.stat, portable=self.portable),
+                validators.etag(file.state, portable=self.portable),
                 validators.last_modified(modified, now, EXACT_DATE in exchange.extensions),
                 fields,
             )

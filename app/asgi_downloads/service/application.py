@@ -4,8 +4,6 @@ import logging
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
-import anyio
-
 from asgi_downloads.asgi.exchange import CHUNK_SIZE
 from asgi_downloads.asgi.guard import Guard
 from asgi_downloads.asgi.lifespan import lifespan
@@ -26,9 +24,6 @@ from asgi_downloads.storage.threads import in_thread
 
 logger = logging.getLogger("asgi_downloads")
 
-SWEEP_INTERVAL = 600.0
-"""Seconds between two looks for made files that nobody uses."""
-
 
 class Application:
     """The service as an ASGI 3 application: run it, or mount it in another."""
@@ -46,7 +41,8 @@ class Application:
             Digests(), settings.cache_control.encode(), settings.etag == "portable", settings.accel_prefix
         )
         ready = Readiness({"data": self._check_data, "database": self._check_database})
-        self.routes = table(self._trees, delivery, Archives(self._checksums), self._users, self._made, ready)
+        archives = Archives(self._checksums, may_omit=settings.unreadable == "skip")
+        self.routes = table(self._trees, delivery, archives, self._users, self._made, ready)
         self._http = Kept(Guard(Router(self.routes)))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -60,27 +56,15 @@ class Application:
 
     @asynccontextmanager
     async def _resources(self) -> AsyncGenerator[None]:
-        """What a server that runs the lifespan gives us beyond a mount: sweeping, and an orderly end."""
-        async with anyio.create_task_group() as group:
-            group.start_soon(self._sweep)
-            yield
-            group.cancel_scope.cancel()
+        """What a server that runs the lifespan gives us beyond a mount: a look at the surroundings, an orderly end."""
+        try:
+            (await in_thread(self._made.anonymous_blocking)).close()
+        except StorageError as error:
+            logger.warning("no temporary file can be made, so reports and computed exports answer 503: %s", error)
+        yield
         if not isinstance(self._users, MissingExtra):
             await self._users.aclose()
         await in_thread(self._checksums.close)
-        await in_thread(self._made.close)
-
-    async def _sweep(self) -> None:
-        """Remove made files that a killed process left, now and then."""
-        while True:
-            try:
-                removed = await in_thread(self._made.sweep)
-            except OSError as error:
-                logger.warning("made files in %s cannot be swept: %s", self._made.path, error)
-            else:
-                if removed:
-                    logger.info("removed %d made files that a dead process left in %s", removed, self._made.path)
-            await anyio.sleep(SWEEP_INTERVAL)
 
     async def _check_data(self) -> str | None:
         return None if await in_thread(self.settings.data_dir.is_dir) else "the data directory is not there"

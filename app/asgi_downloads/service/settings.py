@@ -83,6 +83,9 @@ class Settings:
     accel_prefix: str = setting("", URL_PREFIX, "let nginx send stored files: X-Accel-Redirect below this path")
     stall_timeout: float = setting(30.0, duration(0.1, 3600), "drop a client that has taken nothing for so long")
     etag: str = setting("strict", choice("strict", "portable"), "portable: the same on replicas with copied trees")
+    unreadable: str = setting(
+        "refuse", choice("refuse", "skip"), "bundles with files that cannot be read: refused, or made without them"
+    )
     host: str = setting("127.0.0.1", HOST, "the address to listen on")
     port: int = setting(8000, whole(0, 65535), "the port to listen on; 0 takes a free one and prints it")
     uds: Path | None = setting(None, MAYBE_PATH, "listen on this Unix socket instead")

@@ -12,7 +12,8 @@ import pytest
 
 from asgi_downloads.bodies.zip.crc32 import combine
 from asgi_downloads.bodies.zip.deflate import AUTO, DEFLATE
-from asgi_downloads.bodies.zip.records import MAX_32, Entry, Layout
+from asgi_downloads.bodies.zip.layout import Layout
+from asgi_downloads.bodies.zip.records import MAX_32, Entry
 from asgi_downloads.storage.files.checksums import Checksums
 from tests.support.archives import deflated, stored
 from tests.support.tools import require

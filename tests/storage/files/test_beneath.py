@@ -167,10 +167,14 @@ def test_a_socket_cannot_be_opened(resolve: Resolver, tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not beneath.HAS_CACHED, reason="no RESOLVE_CACHED here")
 def test_a_name_in_the_kernel_s_memory_needs_no_disk(root: int) -> None:
-    os.close(beneath.openat2(root, b"sub/file"))
-    os.close(beneath.openat2(root, b"sub/file", cached=True))
+    os.close(beneath.open_blocking(root, b"sub/file"))
+    fd = beneath.open_cached(root, b"sub/file")
+    assert fd is not None
+    os.close(fd)
+    with pytest.raises(FileNotFoundError):
+        beneath.open_cached(root, b"nothing")
 
 
-def test_an_unknown_resolver_flag_is_told_from_a_missing_call() -> None:
-    """`HAS_OPENAT2` comes from a real call, so a kernel or sandbox without it is found out at start."""
-    assert beneath._supports(cached=False) == beneath.HAS_OPENAT2
+def test_without_the_kernel_s_help_nothing_is_said_to_be_in_memory(root: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(beneath, "HAS_CACHED", False)
+    assert beneath.open_cached(root, b"sub/file") is None

@@ -8,7 +8,6 @@ from asgi_downloads.asgi.answer import send_whole
 from asgi_downloads.asgi.exchange import Exchange
 from asgi_downloads.asgi.respond import respond, respond_blocks
 from asgi_downloads.asgi.types import Receive, Scope, Send
-from asgi_downloads.bodies.csv_export import export_blocks
 from asgi_downloads.bodies.data_export import data_blocks, data_facts
 from asgi_downloads.bodies.gzip_blocks import gzip_blocks
 from asgi_downloads.bodies.spooled_file import made_file
@@ -22,7 +21,8 @@ from asgi_downloads.http.parameters import Query
 from asgi_downloads.http.plan import plan
 from asgi_downloads.storage.errors import MissingExtra, StorageError
 from asgi_downloads.storage.files.temporary import TemporaryFiles
-from asgi_downloads.storage.rows.source import COLUMNS, Csv, JsonLines, Notation, RowSource, Selection
+from asgi_downloads.storage.rows.notation import Csv, JsonLines, Notation
+from asgi_downloads.storage.rows.source import COLUMNS, RowSource, Selection
 from asgi_downloads.storage.threads import in_thread
 
 logger = logging.getLogger("asgi_downloads")
@@ -58,7 +58,7 @@ class ExportUsers:
         try:
             if exchange.method == "HEAD":  # sends no block, so that nothing else would notice
                 await self.source.check()
-            blocks = export_blocks(self.source, selection, notation)
+            blocks = self.source.lines(selection, notation)
             headers = self._headers(notation)
             if prefers(exchange.headers, b"gzip"):
                 headers.append((b"content-encoding", b"gzip"))

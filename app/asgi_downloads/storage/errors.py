@@ -23,6 +23,14 @@ class Unavailable(StorageError):
     """The database cannot be reached now."""
 
 
+class Unusable(StorageError):
+    """What is there does not allow what is asked for, however often: a column, a right, a value that can be read."""
+
+
+class TimedOut(StorageError):
+    """It has taken longer than it may."""
+
+
 class FileChanged(StorageError):
     """The file is no longer the one whose size and validators were announced."""
 

@@ -27,7 +27,8 @@ from asgi_downloads.bodies.report.report import (
     users_table,
 )
 from asgi_downloads.storage.errors import Exhausted, MissingExtra, NotFound, StorageError, Unavailable
-from asgi_downloads.storage.rows.source import COLUMNS, JsonLines, Notation, Selection
+from asgi_downloads.storage.rows.notation import JsonLines, Notation
+from asgi_downloads.storage.rows.source import COLUMNS, Selection
 from tests.support.serving import environment
 
 pytestmark = pytest.mark.anyio

@@ -1,15 +1,17 @@
 """Items that one task makes while another uses the ones before."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from typing import TypeVar
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
+from typing import Any, TypeVar
 
 import anyio
 
 T = TypeVar("T")
 
 
-async def read_ahead(produce: Callable[[Callable[[T], Awaitable[None]]], Awaitable[None]]) -> AsyncGenerator[T]:
+async def read_ahead(
+    produce: Callable[[Callable[[T], Awaitable[None]]], Coroutine[Any, Any, None]],
+) -> AsyncGenerator[T]:
     """What `produce(put)` puts, in order; then raises what it raised.
 
     `await put(item)` lasts until the reader has taken the item, so that one waits at most while another is used.
@@ -22,15 +24,12 @@ async def read_ahead(produce: Callable[[Callable[[T], Awaitable[None]]], Awaitab
         items.put_nowait(item)
         await items.join()
 
-    async def run() -> None:
-        await produce(put)
-
     def end(task: "asyncio.Task[None]") -> None:
         items.put_nowait(None)
         if not task.cancelled():
             task.exception()  # counts as seen, though the reader may have left
 
-    producing = asyncio.ensure_future(run())
+    producing = asyncio.ensure_future(produce(put))
     producing.add_done_callback(end)
     try:
         while (item := await items.get()) is not None:

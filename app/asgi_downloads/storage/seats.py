@@ -14,24 +14,23 @@ class Seats:
     """A number of seats, and as many places to wait for one; who finds no place, or waits too long, is turned away."""
 
     def __init__(self, seats: int, patience: float = PATIENCE) -> None:
-        self.seats = seats
-        self.patience = patience
+        self._seats = self._places = seats
+        self._patience = patience
         self._free = asyncio.Semaphore(seats)
-        self._waiting = 0
 
     @asynccontextmanager
     async def seat(self) -> AsyncGenerator[None]:
         """A seat for the length of the block; raises `Exhausted`. Needs a task."""
-        if self._free.locked() and self._waiting >= self.seats:
-            raise Exhausted(f"{self.seats} are under way, and as many wait")
-        self._waiting += 1
+        if self._free.locked() and not self._places:
+            raise Exhausted(f"{self._seats} are under way, and as many wait")
+        self._places -= 1
         try:
-            async with asyncio.timeout(self.patience):
+            async with asyncio.timeout(self._patience):
                 await self._free.acquire()
         except TimeoutError:
-            raise Exhausted(f"{self.seats} are under way") from None
+            raise Exhausted(f"{self._seats} are under way") from None
         finally:
-            self._waiting -= 1
+            self._places += 1
         try:
             yield
         finally:

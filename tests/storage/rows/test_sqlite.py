@@ -26,9 +26,9 @@ from asgi_downloads.storage.errors import (
     Unusable,
 )
 from asgi_downloads.storage.rows.notation import Csv, JsonLines, Notation
-from asgi_downloads.storage.rows.source import FIRST_ROWS, Selection
+from asgi_downloads.storage.rows.source import Selection
 from asgi_downloads.storage.rows.sqlite import SQLiteRows
-from asgi_downloads.storage.rows.sqlite_lines import WINDOW_LIMIT
+from asgi_downloads.storage.rows.sqlite_lines import FIRST_ROWS, WINDOW_LIMIT
 from tests.storage.conftest import write_sqlite
 
 pytestmark = pytest.mark.anyio

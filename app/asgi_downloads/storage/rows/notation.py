@@ -3,6 +3,8 @@
 Goes through blocks of thousands of rows in the few calls that run at C speed.
 """
 
+import csv
+import io
 import json
 import re
 from collections.abc import Iterable, Sequence
@@ -62,7 +64,12 @@ class Csv:
             rows = [tuple([_guarded(cell) for cell in row]) for row in rows]
             text = _regular(rows)
         finished = self.finished(text.encode("utf-8", "replace"), len(rows), len(columns))
-        return self._by_cell(rows) if finished is None else finished
+        if finished is None:  # cells that have CELL_END or LINE_END in them
+            out = io.StringIO(newline="")
+            quoting: Any = csv.QUOTE_ALL if self.for_excel else csv.QUOTE_MINIMAL
+            csv.writer(out, delimiter=self.delimiter, lineterminator=self.line_end, quoting=quoting).writerows(rows)
+            return out.getvalue().encode("utf-8", "replace")
+        return finished
 
     def finished(self, block: bytes, lines: int, columns: int) -> bytes | None:
         """A block with CELL_END between cells and LINE_END between lines, as CSV.
@@ -71,7 +78,8 @@ class Csv:
         """
         if len(block) - len(block.translate(None, CELL_END + LINE_END)) != lines * columns - 1:
             return None
-        cells = _cells_with(block, [mark.encode() for mark in self._marks()])
+        marks = '"\r\n' + (",;\t" if self.for_excel else self.delimiter)
+        cells = _cells_with(block, [mark.encode() for mark in marks])
         if cells:
             parts: list[bytes] = []
             done = 0
@@ -85,21 +93,8 @@ class Csv:
         end = self.line_end.encode()
         return block.replace(CELL_END, self.delimiter.encode()).replace(LINE_END, end) + end
 
-    def _by_cell(self, rows: Iterable[Row]) -> bytes:
-        """`lines`, for cells that may have CELL_END or LINE_END in them."""
-        marks = re.compile(f"[{''.join(self._marks())}]")
-        text = ""
-        for row in rows:
-            cells = [str(cell) for cell in row]
-            cells = ['"' + cell.replace('"', '""') + '"' if marks.search(cell) else cell for cell in cells]
-            text += (self.delimiter.join(cells) if cells != [""] else '""') + self.line_end
-        return text.encode("utf-8", "replace")
 
-    def _marks(self) -> str:
-        """What a cell must not have in it without quotes."""
-        return '"\r\n' + (",;\t" if self.for_excel else self.delimiter)
-
-
+@dataclass(frozen=True, slots=True)
 class JsonLines:
     """One JSON object a line, LF after every line; infinite numbers and NaN as text, as JSON has none (RFC 8259 §6)."""
 

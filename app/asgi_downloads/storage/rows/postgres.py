@@ -15,9 +15,8 @@ import anyio
 import asyncpg
 
 from asgi_downloads.storage.errors import Exhausted, StorageError, TimedOut, Unavailable, Unusable, from_oserror
-from asgi_downloads.storage.rows.database import Database, Put, time_limit
 from asgi_downloads.storage.rows.notation import Csv, JsonLines, Notation, Number, with_crlf
-from asgi_downloads.storage.rows.source import BLOCK_SIZE, QUERY_TIMEOUT, Selection
+from asgi_downloads.storage.rows.source import BLOCK_SIZE, QUERY_TIMEOUT, Put, RowSource, Selection
 from asgi_downloads.storage.threads import in_thread
 
 CONNECTIONS = 8
@@ -49,7 +48,7 @@ Connection = Any
 """asyncpg's; it has no types."""
 
 
-class PostgresRows(Database):
+class PostgresRows(RowSource):
     """The database that a `postgresql://` URL names."""
 
     def __init__(
@@ -64,24 +63,20 @@ class PostgresRows(Database):
         self.url = url
         self.connect_timeout = connect_timeout
 
-    async def read(
-        self, selection: Selection, notation: Notation, put: Put, seconds: float, *, probing: bool = False
-    ) -> None:
-        # The server ends its query in time, but not while it waits for a client: then we do, later.
-        async with time_limit(seconds + CLOSE_TIMEOUT):
-            connection = await self._connect()
-            sink = _Sink(put)
-            copying = asyncio.ensure_future(_copy(connection, selection, notation, sink, seconds))
-            try:
-                await asyncio.wait((copying,))
-                copying.result()
-            finally:
-                if sink.begun and not copying.done():
-                    # The server ends a COPY that it cannot send. Told to cancel it, asyncpg 0.32 takes what still
-                    # arrives for the answer to something else.
-                    connection.terminate()
-                copying.cancel()  # of no effect if it is done; a query that has sent nothing yet is ended so
-                await _close(connection, copying)
+    async def read(self, selection: Selection, notation: Notation, put: Put, *, probing: bool = False) -> None:
+        connection = await self._connect()
+        sink = _Sink(put)
+        copying = asyncio.ensure_future(_copy(connection, selection, notation, sink, self.query_timeout))
+        try:
+            await asyncio.wait((copying,))
+            copying.result()
+        finally:
+            if sink.begun and not copying.done():
+                # The server ends a COPY that it cannot send. Told to cancel it, asyncpg 0.32 takes what still arrives
+                # for the answer to something else.
+                connection.terminate()
+            copying.cancel()  # of no effect if it is done; a query that has sent nothing yet is ended so
+            await _close(connection, copying)
 
     async def _connect(self) -> Connection:
         named = "application_name" in parse_qs(urlsplit(self.url).query)

@@ -1,38 +1,41 @@
-"""Which rows are wanted; where they come from is a `RowSource`."""
+"""Which rows are wanted, and what is promised of wherever they come from."""
 
-from collections.abc import AsyncGenerator
+import asyncio
+from abc import ABC, abstractmethod
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Protocol
 
-from asgi_downloads.storage.rows.notation import Notation
+from asgi_downloads.storage.errors import TimedOut
+from asgi_downloads.storage.probe import PATIENCE, Probe
+from asgi_downloads.storage.read_ahead import read_ahead
+from asgi_downloads.storage.rows.notation import JsonLines, Notation
+from asgi_downloads.storage.seats import Seats
 
-TABLE = "users"
 COLUMNS = ("id", "name", "email", "created_at")
 """The columns that an export of users may have, in the order of an export that names none."""
 
 BLOCK_SIZE = 1 << 17
 """Bytes that a block aims at: below 64 KiB handing blocks over costs, and a megabyte is memory held by each client."""
 
-FIRST_ROWS = 100
-"""Rows of the first block: few enough to be there at once, enough to guess the length of a row from."""
-
 QUERY_TIMEOUT = 600.0
+
+Put = Callable[[bytes], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
     """Rows and columns of a table: `since` inclusive, `until` exclusive, both on its column `moment`.
 
-    Names of tables and columns are words of our own, which need no quotes and come from no client; times without a
-    zone are UTC; `limit` is in rows.
+    Names are words of our own, which need no quotes and come from no client; times without a zone are UTC; `limit` is
+    in rows.
     """
 
     columns: tuple[str, ...] = COLUMNS
     since: datetime | None = None
     until: datetime | None = None
     limit: int | None = None
-    table: str = TABLE
+    table: str = "users"
     moment: str = "created_at"
 
     @property
@@ -42,26 +45,62 @@ class Selection:
         return {comparison: _as_utc(time) for comparison, time in bounds.items() if time is not None}
 
 
-class RowSource(Protocol):
-    """A database. Text goes out as UTF-8; what is not UTF-8 is an error, or becomes U+FFFD and the log says so."""
+class RowSource(ABC):
+    """A database with `connections` exports at a time, each of which may take `query_timeout` seconds in all.
+
+    An export runs in a task of its own, as drivers and time limits need one.
+    """
+
+    def __init__(self, connections: int, query_timeout: float = QUERY_TIMEOUT) -> None:
+        self.query_timeout = query_timeout
+        self._seats = Seats(connections)
+        self._probe = Probe(self._look)
 
     def lines(self, selection: Selection, notation: Notation) -> AsyncGenerator[bytes]:
         """The head and the rows as lines, in blocks of whole lines: a small one at once, then about `BLOCK_SIZE` each.
 
-        All rows are of one moment. Nothing is opened before the first block is asked for, one block is made ahead of
-        the reader, and `aclose()` ends the query and frees what it holds; so does its time limit, however slow the
-        reader. Raises, at the first block or later, `Unavailable` or `Exhausted` for what may pass, `TimedOut`, and
-        `Unusable` for what will not: no such table or column, no right to read it, values that cannot be read.
+        All rows are of one moment. Text goes out as UTF-8; what is not UTF-8 is an error, or becomes U+FFFD and the log
+        says so. Nothing is opened before the first block is asked for, one block is made ahead of the reader, and
+        `aclose()` ends the query and frees what it holds; so does its time limit, however slow the reader. Raises, at
+        the first block or later, `Unavailable`, `Exhausted` or `FileChanged` for what may pass, `TimedOut`, and other
+        `StorageError`s for what will not: no such table or column, no right to read it, values that cannot be read.
         """
-        ...
+
+        async def produce(put: Put) -> None:
+            async with self._seats.seat():
+                await self._read_within(self.query_timeout, selection, notation, put)
+
+        return read_ahead(produce)
 
     async def check(self) -> None:
-        """Raise as `lines` would, if the table cannot be read now; waits for no export, and for a second at most."""
-        ...
+        """Raise as `lines` would, if no row can be read now; waits for no export, and for a second at most."""
+        await self._probe()
 
     async def aclose(self) -> None:
         """Free what outlives a single export; none may be under way."""
-        ...
+        return
+
+    @abstractmethod
+    async def read(self, selection: Selection, notation: Notation, put: Put, *, probing: bool = False) -> None:
+        """Put the blocks of `lines`; all that is held for them is freed, also when cancelled.
+
+        What is read while `probing` waits for nothing that is not.
+        """
+
+    async def _look(self) -> None:
+        async def put(block: bytes) -> None:
+            """Nobody reads it."""
+
+        await self._read_within(PATIENCE, Selection(limit=1), JsonLines(), put, probing=True)
+
+    async def _read_within(
+        self, seconds: float, selection: Selection, notation: Notation, put: Put, *, probing: bool = False
+    ) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self.read(selection, notation, put, probing=probing)
+        except TimeoutError as error:
+            raise TimedOut(f"not done after {seconds:g} s") from error
 
 
 _FIRST_MOMENT, _LAST_MOMENT = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)

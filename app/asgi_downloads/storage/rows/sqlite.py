@@ -13,9 +13,8 @@ from urllib.parse import quote
 import anyio
 
 from asgi_downloads.storage.errors import Exhausted, FileChanged, StorageError, Unavailable, Unusable, from_oserror
-from asgi_downloads.storage.rows.database import Database, Put, time_limit
 from asgi_downloads.storage.rows.notation import Notation, has_replacement
-from asgi_downloads.storage.rows.source import QUERY_TIMEOUT, Selection
+from asgi_downloads.storage.rows.source import QUERY_TIMEOUT, Put, RowSource, Selection
 from asgi_downloads.storage.rows.sqlite_lines import lines
 
 logger = logging.getLogger("asgi_downloads")
@@ -33,7 +32,7 @@ PROGRESS_STEPS = 200_000
 _CACHE = "PRAGMA cache_size = -128"  # in KiB; a page is read once, so that more of it would be for nothing
 
 
-class SQLiteRows(Database):
+class SQLiteRows(RowSource):
     """The SQLite database in the file `path`, also while others write to it."""
 
     def __init__(
@@ -50,23 +49,19 @@ class SQLiteRows(Database):
         self._pool = ThreadPoolExecutor(POOL_SIZE, thread_name_prefix="rows")
         self._probing = ThreadPoolExecutor(1, thread_name_prefix="probe")
 
-    async def read(
-        self, selection: Selection, notation: Notation, put: Put, seconds: float, *, probing: bool = False
-    ) -> None:
-        pool = self._probing if probing else self._pool
-        stopped = threading.Event()
+    async def read(self, selection: Selection, notation: Notation, put: Put, *, probing: bool = False) -> None:
+        pool, stopped = self._probing if probing else self._pool, threading.Event()
         blocks = self._blocks_blocking(selection, notation, stopped)
-        async with time_limit(seconds):
-            try:
-                # One job for each block, so that no thread is held for a reader that is slow.
-                while (block := await asyncio.wrap_future(making := pool.submit(next, blocks, None))) is not None:
-                    if block:
-                        await put(block)
-            finally:
-                stopped.set()
-                closed = pool.submit(_close_blocking, blocks, making)  # takes place even if nobody can wait for it
-                with anyio.CancelScope(shield=True):
-                    await asyncio.wrap_future(closed)
+        try:
+            # One job for each block, so that no thread is held for a reader that is slow.
+            while (block := await asyncio.wrap_future(making := pool.submit(next, blocks, None))) is not None:
+                if block:
+                    await put(block)
+        finally:
+            stopped.set()
+            closed = pool.submit(_close_blocking, blocks, making)  # takes place even if nobody can wait for it
+            with anyio.CancelScope(shield=True):
+                await asyncio.wrap_future(closed)
 
     async def aclose(self) -> None:
         self._pool.shutdown(wait=False)

@@ -11,7 +11,10 @@ from collections.abc import Container, Generator, Mapping
 from typing import Any
 
 from asgi_downloads.storage.rows.notation import CELL_END, LINE_END, Csv, JsonLines, Notation, as_utf8
-from asgi_downloads.storage.rows.source import BLOCK_SIZE, FIRST_ROWS, Selection
+from asgi_downloads.storage.rows.source import BLOCK_SIZE, Selection
+
+FIRST_ROWS = 100
+"""Rows of the first block: few enough to be there at once, enough to guess the length of a row from."""
 
 WINDOW_LIMIT = 1 << 21
 """Bytes of a window beyond which it goes row by row: bounds the memory of an export whose rows grow."""

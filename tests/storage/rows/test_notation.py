@@ -130,7 +130,7 @@ class TestForExcel:
         assert Csv(for_excel=True).lines("ab", rows) == f"{number},'=1\r\n".encode()
 
     def test_cells_with_separators_of_ours_are_guarded_and_quoted_too(self) -> None:
-        assert Csv(for_excel=True).lines("ab", [("=\x1e", "a;\x1f")]) == b'\'=\x1e,"a;\x1f"\r\n'
+        assert Csv(for_excel=True).lines("ab", [("=\x1e", "a;\x1f")]) == b'"\'=\x1e","a;\x1f"\r\n'
 
     def test_names_of_columns_are_text_as_well(self) -> None:
         assert Csv(for_excel=True).head(("=1", "a;b")) == b'\xef\xbb\xbf\'=1,"a;b"\r\n'

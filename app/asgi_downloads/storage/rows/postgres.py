@@ -19,9 +19,6 @@ from asgi_downloads.storage.rows.notation import Csv, JsonLines, Notation, Numbe
 from asgi_downloads.storage.rows.source import BLOCK_SIZE, QUERY_TIMEOUT, Put, RowSource, Selection
 from asgi_downloads.storage.threads import in_thread
 
-CONNECTIONS = 8
-"""Exports at a time: the database's connections are its owner's."""
-
 CONNECT_TIMEOUT = 5.0
 """Seconds until a server that does not answer counts as away."""
 
@@ -55,7 +52,7 @@ class PostgresRows(RowSource):
         self,
         url: str,
         *,
-        connections: int = CONNECTIONS,
+        connections: int = 8,
         query_timeout: float = QUERY_TIMEOUT,
         connect_timeout: float = CONNECT_TIMEOUT,
     ) -> None:

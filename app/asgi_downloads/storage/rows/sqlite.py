@@ -113,7 +113,7 @@ def _open(path: str, lock_wait: float) -> tuple[sqlite3.Connection, tuple[int, i
     us make it, nobody has the database open, and it is read as a file that must not change; the second value returned
     is then its version. Not if there is a journal or a -wal: what it has to say belongs to the database.
     """
-    uri = f"file:{quote(path)}?mode=ro"
+    uri = f"file:{quote(os.fsencode(path))}?mode=ro"
     try:
         return _connect(uri, lock_wait), None
     except sqlite3.OperationalError:

@@ -36,7 +36,7 @@ class Application:
         self._trees = Trees.of(settings.data_dir)
         self._made = TemporaryFiles(settings.temp_dir)
         self._checksums = Checksums(settings.state_dir)
-        self._users = users(settings.database_url)
+        self._users = users(settings.database_url, settings.database_connections, settings.query_timeout)
         delivery = Delivery(
             Digests(), settings.cache_control.encode(), settings.etag == "portable", settings.accel_prefix
         )

@@ -35,6 +35,14 @@ class Unreadable(Unavailable):
     """Some of what was asked for as a whole cannot be read; the text says how much, and names the first."""
 
 
+class Unusable(StorageError):
+    """What is there does not allow what is asked for, however often: a column, a right, a value that can be read."""
+
+
+class TimedOut(StorageError):
+    """It has taken longer than it may."""
+
+
 class FileChanged(StorageError):
     """The file is no longer the one whose size and validators were announced."""
 

@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,7 +26,8 @@ from asgi_downloads.bodies.report.report import (
     users_table,
 )
 from asgi_downloads.storage.errors import Exhausted, MissingExtra, NotFound, StorageError, Unavailable
-from asgi_downloads.storage.rows.source import COLUMNS, JsonLines, Notation, Selection
+from asgi_downloads.storage.rows.notation import JsonLines, Notation
+from asgi_downloads.storage.rows.source import COLUMNS, Put, RowSource, Selection
 from tests.support.serving import environment
 
 pytestmark = pytest.mark.anyio
@@ -35,26 +35,21 @@ pytestmark = pytest.mark.anyio
 REPORT = Report("q1", datetime(2024, 2, 29, tzinfo=UTC), SAMPLE)
 
 
-class Rows:
+class Rows(RowSource):
     """A source with these users, or one that fails."""
 
     def __init__(self, *users: dict[str, Any], error: StorageError | None = None) -> None:
+        super().__init__(connections=1)
         self.users = users
         self.error = error
 
-    async def lines(self, selection: Selection, notation: Notation) -> AsyncGenerator[bytes]:
+    async def read(self, selection: Selection, notation: Notation, put: Put, *, probing: bool = False) -> None:
         assert selection == Selection(limit=ROWS)
         assert notation == JsonLines()
         for user in self.users:
-            yield json.dumps(user).encode() + b"\n"
+            await put(json.dumps(user).encode() + b"\n")
         if self.error:
             raise self.error
-
-    async def check(self) -> None:
-        raise NotImplementedError
-
-    async def aclose(self) -> None:
-        raise NotImplementedError
 
 
 ADA = {"id": 1, "name": "Ada\u2028Lovelace", "email": None, "created_at": "2024-01-01"}

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from asgi_downloads.storage.errors import StorageError
-from asgi_downloads.storage.rows.source import COLUMNS, JsonLines, RowSource, Selection
+from asgi_downloads.storage.rows.notation import JsonLines
+from asgi_downloads.storage.rows.source import COLUMNS, RowSource, Selection
 
 logger = logging.getLogger("asgi_downloads")
 

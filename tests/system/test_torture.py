@@ -146,7 +146,7 @@ class Torturer:
             return -1
         return int(_syscall(*args))
 
-    def connect(self, uri: str) -> sqlite3.Connection:
+    def connect(self, uri: str, lock_wait: float) -> sqlite3.Connection:
         if self.hit("sqlite connect"):
             raise self.sqlite_error()
         torturer = self
@@ -169,7 +169,7 @@ class Torturer:
                 torturer.step()
                 return super().__next__()
 
-        connection = _connect(uri)
+        connection = _connect(uri, lock_wait)
         return _Proxy(connection, Cursor)  # type: ignore[return-value]
 
     def step(self) -> None:

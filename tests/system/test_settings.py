@@ -28,6 +28,9 @@ FREE = {
     "accel_prefix": "/_files/",
     "stall_timeout": "400ms",
     "etag": "Portable",
+    "unreadable": "skip",
+    "database_connections": "3",
+    "query_timeout": "5m",
     "host": "127.0.0.2",
     "workers": "2",
     "access_log": "yes",
@@ -146,8 +149,13 @@ def database_url(place: Place) -> None:
 
 
 def temp_dir(place: Place) -> None:
+    temporary = place.here / "temporary"
     assert place.get("/export/data")[0].status == 200
-    assert [path.name for path in (place.here / "temporary").iterdir()] == [f"asgi-downloads-{os.geteuid()}"]
+    temporary.rename(temporary.with_name("elsewhere"))
+    temporary.write_text("no directory")
+    assert place.get("/export/data")[0].status == 503
+    temporary.unlink()
+    temporary.with_name("elsewhere").rename(temporary)
 
 
 def state_dir(place: Place) -> None:
@@ -282,8 +290,12 @@ CHECKS: dict[str, list[Callable[[Place], None]]] = {
     ],
     "limited": [uds, log_level, max_downloads_per_client, max_downloads, rate_limit, the_end],
 }
-SEEN_BY_VALUE = {"chunk_size", "graceful_timeout", "drain_delay"}
-"""What nobody can see from outside, and the two that `the_end` shows."""
+SEEN_BY_VALUE = {
+    "chunk_size",
+    *("graceful_timeout", "drain_delay"),  # `the_end` shows them
+    *("database_connections", "query_timeout", "unreadable"),  # tests of the rooms that obey them do
+}
+"""What cannot be seen here from outside."""
 
 
 @pytest.fixture(scope="module", params=WAYS)

@@ -71,7 +71,7 @@ class Settings:
     )
     database_connections: int = setting(8, whole(1, 10_000), "exports from PostgreSQL at a time in each worker process")
     query_timeout: float = setting(
-        600.0, duration(0.1, 86400), "how long an export may take, from its query to its last row"
+        600.0, duration(0.01, 86400), "how long an export may take, from its query to its last row"
     )
     temp_dir: Path | None = setting(None, MAYBE_PATH, "where temporary files are made, if not in the system's place")
     state_dir: Path = setting(

@@ -504,7 +504,7 @@ def test_a_file_that_may_not_be_read_is_an_error_of_storage(read_only: Path) -> 
     path.chmod(0)
     closed(read_only)
     done = _as_nobody(path, "denied")
-    assert done.stderr.decode().splitlines()[-1] == "asgi_downloads.storage.errors.NotFound: Permission denied"
+    assert done.stderr.decode().splitlines()[-1] == "asgi_downloads.storage.errors.Forbidden: Permission denied"
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can let another user change a file in a closed directory")

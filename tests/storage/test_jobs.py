@@ -82,6 +82,19 @@ async def test_a_job_goes_on_until_its_last_asker_has_left() -> None:
     await in_time(job.stopped)
 
 
+async def test_who_wants_it_fresh_joins_none_that_has_begun() -> None:
+    jobs, begun, waiting, other = Jobs("test", 1), Job(1), Job(2), Job(3)
+    first = asyncio.create_task(jobs.run("key", begun.begin, fresh=True))
+    await in_time(begun.begun)
+    second = asyncio.create_task(jobs.run("key", waiting.begin, fresh=True))
+    third = asyncio.create_task(jobs.run("key", other.begin, fresh=True))
+    await asyncio.sleep(0)
+    begun.may_end.set()
+    waiting.may_end.set()
+    assert [*await asyncio.gather(first, second, third)] == [1, 2, 2]
+    assert other.runs == 0
+
+
 async def test_who_asks_after_the_last_has_left_has_a_new_job() -> None:
     jobs, job = Jobs("test", 2), Job()
     first = asking(jobs, job)

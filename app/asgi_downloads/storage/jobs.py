@@ -31,13 +31,16 @@ class Jobs:
         self._threads = ThreadPoolExecutor(threads, name)
         self._running: dict[Hashable, _Job] = {}
 
-    async def run(self, key: Hashable, begin: Callable[[], Work[T]], timeout: float | None = None) -> T:
+    async def run(
+        self, key: Hashable, begin: Callable[[], Work[T]], timeout: float | None = None, *, fresh: bool = False
+    ) -> T:
         """What the job of this key returns or raises; `begin` makes one, if none is there to join.
 
+        With `fresh` none is joined that has begun before: what it finds is not older than the question.
         Raises `TimeoutError` after `timeout` seconds, which is to leave as well, and `Busy`.
         """
         job = self._running.get(key)
-        if job is None:
+        if job is None or (fresh and job.begun):
             if self._most is not None and len(self._running) >= self._most:
                 raise Busy(f"{self._most} {self.name} are under way")
             job = self._running[key] = _Job(self._threads, begin())
@@ -60,12 +63,17 @@ class Jobs:
 
 
 class _Job:
-    __slots__ = ("askers", "future", "stop")
+    __slots__ = ("askers", "begun", "future", "stop")
 
     def __init__(self, threads: ThreadPoolExecutor, work: Work[Any]) -> None:
         self.askers = 0
+        self.begun = False
         self.stop = threading.Event()
-        self.future: Future[Any] = threads.submit(work, self.stop)
+        self.future: Future[Any] = threads.submit(self._run, work)
+
+    def _run(self, work: Work[T]) -> T:
+        self.begun = True
+        return work(self.stop)
 
 
 def _mark_seen(done: asyncio.Future[Any]) -> None:

@@ -6,6 +6,7 @@ import os
 import threading
 import weakref
 from collections.abc import Callable, Generator, Iterator
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,6 +16,7 @@ from asgi_downloads.bodies.zip import cache
 from asgi_downloads.bodies.zip.archive import Archive
 from asgi_downloads.bodies.zip.cache import Archives
 from asgi_downloads.bodies.zip.deflate import DEFLATE
+from asgi_downloads.bodies.zip.first_deflate import deflate
 from asgi_downloads.storage.errors import Busy, Unreadable
 from asgi_downloads.storage.files.checksums import Checksums
 from asgi_downloads.storage.files.listing import Listing
@@ -164,30 +166,38 @@ def slow(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
         while not may_end.wait(0.001):
             if stop.is_set():
                 raise Stopped
-        return scan_blocking(directory, stop=stop, **more)
+        listing: Listing = scan(directory, stop=stop, **more)
+        return listing
 
+    scan = vars(cache)["scan_blocking"]  # counted, if a test does
     monkeypatch.setattr(cache, "scan_blocking", scan_slowly)
     yield may_end
     may_end.set()
 
 
-def test_all_who_ask_at_a_time_share_one_scan(bundle: Path, archives: Archives, slow: threading.Event) -> None:
+def test_all_who_ask_at_a_time_share_one_scan(
+    bundle: Path, archives: Archives, scans: list[bool], slow: threading.Event
+) -> None:
     async def ask() -> Archive | Listing:
         with directory(bundle) as opened:
             return await archives.find(opened, recursive=False)
 
     async def run() -> list[Archive | Listing]:
         first = asyncio.create_task(ask())
+        await asyncio.sleep(0.01)  # its scan has begun, so that it may have missed what is there now
         askers = [asyncio.create_task(ask()) for _ in range(20)]
         await asyncio.sleep(0.01)
-        first.cancel()  # its directory is closed with it
-        await asyncio.wait((first,))
+        (bundle / "new").touch()
+        askers[0].cancel()  # its directory is closed with it
+        await asyncio.wait((first, askers.pop(0)), timeout=0.01)
         slow.set()
+        await first
         return await asyncio.gather(*askers)
 
     found = asyncio.run(run())
     assert len({id(each) for each in found}) == 1
-    assert len(cast(Archive, found[0]).listing) == 3
+    assert len(cast(Archive, found[0]).listing) == 4
+    assert len(scans) <= 3
 
 
 def test_a_scan_ends_when_all_who_asked_have_left(bundle: Path, archives: Archives, slow: threading.Event) -> None:
@@ -215,6 +225,26 @@ def test_members_in_use_are_bounded(bundle: Path, checksums: Checksums, tmp_path
     assert find(archives, bundle) is first
     del first
     assert len(cast(Archive, find(archives, tmp_path / "b")).listing) == 2
+
+
+def test_members_of_first_deflated_downloads_count_as_in_use(
+    bundle: Path, checksums: Checksums, tmp_path: Path
+) -> None:
+    fill(tmp_path / "b", 2)
+    archives = Archives(checksums, in_use_limit=4, member_limit=0, clock=later)
+
+    async def run() -> None:
+        with directory(bundle) as opened, directory(tmp_path / "b") as other:
+            listing = await archives.find(opened, recursive=False, form=DEFLATE.form)
+            assert isinstance(listing, Listing)
+            async with aclosing(deflate(listing, opened, DEFLATE, archives.resources)) as stream:
+                await anext(stream)
+                with pytest.raises(Busy):
+                    await archives.find(other, recursive=False)
+            del stream
+            assert await archives.find(other, recursive=False)
+
+    asyncio.run(run())
 
 
 # What cannot be read

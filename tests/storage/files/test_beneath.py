@@ -1,5 +1,6 @@
 """A name is resolved beneath a directory or not at all, by the kernel's rules and by our own alike."""
 
+import ctypes
 import errno
 import os
 import socket
@@ -147,6 +148,23 @@ def test_what_leads_out_or_nowhere_is_refused(
     with pytest.raises(OSError) as refusal:
         os.close(resolve(root, case.name))
     assert refusal.value.errno == case.code
+
+
+def test_where_a_rename_crosses_every_attempt_of_the_kernel_each_segment_is_opened(
+    root: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def crossed(*args: object) -> int:
+        asked.append(args)
+        ctypes.set_errno(errno.EAGAIN)
+        return -1
+
+    monkeypatch.setattr(beneath, "_syscall", crossed)
+    fd = beneath.openat2(root, b"sub/up-and-down")
+    assert os.read(fd, 100) == b"below"
+    os.close(fd)
+    assert asked
 
 
 @pytest.mark.parametrize("resolve", RESOLVERS)

@@ -27,12 +27,14 @@ class Counted(Jobs):
 
     begun = 0
 
-    async def run(self, key: Hashable, begin: Callable[[], Work[T]], timeout: float | None = None) -> T:
+    async def run(
+        self, key: Hashable, begin: Callable[[], Work[T]], timeout: float | None = None, *, fresh: bool = False
+    ) -> T:
         def counted() -> Work[T]:
             self.begun += 1
             return begin()
 
-        return await super().run(key, counted, timeout)
+        return await super().run(key, counted, timeout, fresh=fresh)
 
 
 @pytest.fixture

@@ -42,6 +42,8 @@ class Resources:
     def __init__(self, checksums: Checksums) -> None:
         self.checksums = checksums
         self.crcs = Jobs("crcs", PARALLEL)
+        self.streamed: list[Listing] = []
+        """Of the archives that are being made without a plan."""
 
     @cached_property
     def packers(self) -> anyio.CapacityLimiter:

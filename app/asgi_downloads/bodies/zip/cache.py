@@ -75,10 +75,11 @@ class Archives:
         else:
 
             def begin() -> Work[Archive | Listing]:
-                room = self._in_use_limit - sum(len(archive.listing) for archive in self._in_use.values())
-                return partial(self._find_blocking, directory.duplicate(), key, known, room)
+                listings = [archive.listing for archive in self._in_use.values()] + self.resources.streamed
+                used = sum(map(len, listings))
+                return partial(self._find_blocking, directory.duplicate(), key, known, self._in_use_limit - used)
 
-            found = await self._scans.run(key, begin)
+            found = await self._scans.run(key, begin, fresh=True)
         if isinstance(found, Archive):
             self._keep(key, found)
         return found

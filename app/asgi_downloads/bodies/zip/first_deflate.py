@@ -28,39 +28,21 @@ _RUN_MEMBERS = 64
 _PROBED = 1 << 16
 
 
-async def deflate(
+def deflate(
     listing: Listing, directory: Directory, packing: Packing, resources: Resources
 ) -> AsyncGenerator[bytes, None]:
     """The archive of a listing, its members deflated as `packing` says; `directory` stays open meanwhile.
 
     Raises `FileChanged` when a member is no longer the one that was listed.
     """
-    stream = _Stream(listing, directory, packing, resources)
-    index = 0
-    while index < len(listing):
-        first, index = index, stream.next_large(index)
-        async with aclosing(stream.small(first, index) if first < index else stream.large(index)) as parts:
-            async for part in parts:
-                yield part
-        index += first == index
-    for first in range(0, len(listing), RECORDS):
-        yield stream.layout.directory(first, min(first + RECORDS, len(listing)))
-    yield stream.layout.end
-
-
-class _Made(NamedTuple):
-    """A member, and what was learned of it."""
-
-    entry: Entry
-    header: bytes
-    checksum: Checksum
+    return _Stream(listing, directory, packing, resources).blocks()
 
 
 class _Run(NamedTuple):
-    """All bytes of members that follow each other."""
+    """All bytes of members that follow each other, and what was learned of them."""
 
     data: bytes
-    members: list[_Made]
+    checksums: list[Checksum]
 
 
 class _Block(NamedTuple):
@@ -75,8 +57,25 @@ class _Stream:
         self.members = Members(directory, listing)
         self.packing = packing
         self.resources = resources
-        self.names = archive_paths(listing.paths)
+        self.names: list[str] = []
         self.layout = Layout()
+
+    async def blocks(self) -> AsyncGenerator[bytes, None]:
+        """All of it."""
+        count = len(self.listing)
+        self.resources.streamed.append(self.listing)
+        try:
+            self.names = await in_thread(archive_paths, self.listing.paths)
+            while (index := len(self.layout)) < count:
+                large = self.next_large(index)
+                async with aclosing(self.small(index, large) if index < large else self.large(index)) as parts:
+                    async for part in parts:
+                        yield part
+            for first in range(0, count, RECORDS):
+                yield self.layout.directory(first, min(first + RECORDS, count))
+            yield self.layout.end
+        finally:
+            self.resources.streamed.remove(self.listing)
 
     def next_large(self, index: int) -> int:
         """Index of the next member that is too large to be packed before its header is sent."""
@@ -88,7 +87,7 @@ class _Stream:
         """Members that are packed whole, many in a job."""
         async with aclosing(in_order(self._runs(first, last), PARALLEL)) as made:
             async for run in made:
-                self._learn(run.members)
+                self._learn(run.checksums)
                 yield run.data
 
     async def large(self, index: int) -> AsyncGenerator[bytes, None]:
@@ -115,20 +114,19 @@ class _Stream:
         if announced not in (None, crc):
             raise FileChanged
         checksum = Checksum(crc, lengths.tobytes() if announced is None else b"")
-        entry = self._entry(index, checksum)
-        self._learn([_Made(entry, header, checksum)])
-        yield held + descriptor(entry, crc)
+        self._learn([checksum])
+        yield held + descriptor(self._entry(index, checksum), crc)
 
     def _entry(self, index: int, checksum: Checksum | None = None) -> Entry:
         return entry_of(self.names[index], self.listing, index, checksum)
 
-    def _learn(self, members: list[_Made]) -> None:
+    def _learn(self, checksums: list[Checksum]) -> None:
         """Take in the next members, and keep their checksums."""
         found = []
-        for entry, header, checksum in members:
-            if not entry.name.endswith(b"/"):
-                found.append((self.listing[len(self.layout)], checksum.value))
-            self.layout.add(entry, checksum.crc, header)
+        for index, checksum in enumerate(checksums, len(self.layout)):
+            if not self.names[index].endswith("/"):
+                found.append((self.listing[index], checksum.value))
+            self.layout.add(self._entry(index, checksum), checksum.crc)
         kind = Checksum.kind(self.packing.form)
         self.resources.checksums.remember(found, kind, self.listing.scanned_ns)
 
@@ -143,7 +141,7 @@ class _Stream:
 
     def _run_blocking(self, first: int, last: int) -> _Run:
         parts: list[bytes] = []
-        members: list[_Made] = []
+        checksums: list[Checksum] = []
         for index in range(first, last):
             if self.names[index].endswith("/"):
                 checksum, packed = Checksum(0), []
@@ -153,11 +151,9 @@ class _Stream:
                 packed = self._pack_whole(index, data)
                 checksum = Checksum(crc, array("I", map(len, packed)).tobytes())
                 packed = packed or [bytes(data)]
-            entry = self._entry(index, checksum)
-            header = local_header(entry, checksum.crc)
-            parts += [header, *packed]
-            members.append(_Made(entry, header, checksum))
-        return _Run(b"".join(parts), members)
+            parts += [local_header(self._entry(index, checksum), checksum.crc), *packed]
+            checksums.append(checksum)
+        return _Run(b"".join(parts), checksums)
 
     def _pack_whole(self, index: int, data: memoryview) -> list[bytes]:
         """The blocks of a member, or none if it is to be stored."""

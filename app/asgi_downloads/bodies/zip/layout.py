@@ -50,12 +50,12 @@ class Layout:
         for entry in entries:
             self.add(entry)
 
-    def add(self, entry: Entry, crc: int = 0, header: bytes = b"") -> None:
-        """Append a member; `header` is its local header, if that was made before."""
+    def add(self, entry: Entry, crc: int = 0) -> None:
+        """Append a member."""
         if entry.described:
             self._described[len(self)] = entry
         start = self.starts[-1]
-        header = header or local_header(entry, crc)
+        header = local_header(entry, crc)
         self._local += header
         self._central += central_record(entry, crc, start, all_wide=self._tricky)
         # Info-ZIP's unzip 6 takes a true size of 4 GiB - 1 for the mark of a ZIP64 size when it reads the next

@@ -67,18 +67,10 @@ class Members:
         """`read_blocking` from memory: None if that would wait for the disk, or the member is not as it was listed."""
         try:
             fd = self.directory.descriptor_cached(self.listing.paths[index])
-        except StorageError:
+            now = None if fd is None else _fill(fd, buffer, 0, os.RWF_NOWAIT)
+        except (StorageError, OSError):
             return None
-        if fd is None:
-            return None
-        try:
-            got = os.preadv(fd, (buffer,), 0, os.RWF_NOWAIT)
-            now = os.fstat(fd)  # after reading, as in `_read`
-        except OSError:
-            return None
-        finally:
-            os.close(fd)
-        if got != len(buffer) or not self.listing.matches(index, now):
+        if now is None or not self.listing.matches(index, now):
             return None
         return crc32(buffer) if announced == UNKNOWN else announced
 
@@ -99,19 +91,19 @@ class Members:
     def _read(self, index: int, buffer: memoryview, offset: int) -> os.stat_result:
         try:
             fd = self.directory.descriptor_blocking(self.listing.paths[index])
-        except (NotFound, OutsideRoot) as error:
+            return _fill(fd, buffer, offset)
+        except (NotFound, OutsideRoot, OSError) as error:
             raise FileChanged from error
-        try:
-            got = os.preadv(fd, (buffer,), offset)
-            # One look, after reading: what is now as it was listed was so all the time between.
-            now = os.fstat(fd)
-        except OSError as error:
-            raise FileChanged from error
-        finally:
-            os.close(fd)
-        if got != len(buffer):
+
+
+def _fill(fd: int, buffer: memoryview, offset: int, flags: int = 0) -> os.stat_result:
+    """Fill `buffer` from an open file, close it and return its status. Raises `FileChanged` if it is shorter."""
+    try:
+        if os.preadv(fd, (buffer,), offset, flags) != len(buffer):
             raise FileChanged
-        return now
+        return os.fstat(fd)  # one look, after reading: what is now as it was listed was so all the time between
+    finally:
+        os.close(fd)
 
 
 def advance_crc(file: OpenFile, stop_at: int, position: int, crc: int, stop: threading.Event) -> tuple[int, int]:

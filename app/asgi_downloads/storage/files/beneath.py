@@ -7,6 +7,7 @@ EXDEV for a name that leads out, whether or not anything is there.
 import ctypes
 import errno
 import os
+import struct
 from functools import cache
 
 READ_FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
@@ -20,22 +21,16 @@ _LINK_LIMIT = 40  # as the kernel's own
 _RACE_LIMIT = 16
 
 
-class _OpenHow(ctypes.Structure):
-    """`struct open_how` of openat2(2)."""
-
-    _fields_ = (("flags", ctypes.c_uint64), ("mode", ctypes.c_uint64), ("resolve", ctypes.c_uint64))
-
-
 @cache
-def _how(flags: int, cached: bool) -> "ctypes._CArgObject":
-    """The structure as an argument. The kernel only reads it, so one serves all threads and all calls."""
+def _how(flags: int, cached: bool) -> bytes:
+    """`struct open_how` of openat2(2). The kernel only reads it, so one serves all threads and all calls."""
     resolve = _RESOLVE_BENEATH | _RESOLVE_NO_MAGICLINKS | (_RESOLVE_CACHED if cached else 0)
-    return ctypes.byref(_OpenHow(flags, 0, resolve))
+    return struct.pack("QQQ", flags, 0, resolve)
 
 
 _syscall = ctypes.CDLL(None, use_errno=True).syscall
 _syscall.restype = ctypes.c_long
-_HOW_SIZE = ctypes.sizeof(_OpenHow)
+_HOW_SIZE = struct.calcsize("QQQ")
 
 
 def open_blocking(directory: int, name: bytes, flags: int = READ_FLAGS) -> int:
@@ -64,9 +59,9 @@ def openat2(directory: int, name: bytes, flags: int = READ_FLAGS) -> int:
         if fd >= 0:
             return fd
         code = ctypes.get_errno()
-        if code not in (errno.EINTR, errno.EAGAIN):  # EAGAIN: a rename crossed our path; openat2(2) says to try again
-            break
-    raise _error(code)
+        if code not in (errno.EINTR, errno.EAGAIN):
+            raise _error(code)
+    return walk(directory, name, flags)  # EAGAIN: again and again a rename crossed our path, which `walk` can bear
 
 
 def walk(directory: int, name: bytes, flags: int = READ_FLAGS) -> int:

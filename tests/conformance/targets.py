@@ -1,7 +1,6 @@
 """What the cases are run against: in process, under each server, behind nginx. Each starts and ends itself."""
 
 import importlib
-import os
 import re
 import shutil
 import socket
@@ -16,6 +15,7 @@ from typing import Any, Final, Protocol, Self
 from tests.conformance.case import Request
 from tests.conformance.client import Answer, exchange
 from tests.conformance.in_process import InProcess, Unavailable
+from tests.support.serving import environment
 
 PROJECT: Final = Path(__file__).resolve().parents[2]
 START_TIMEOUT: Final = 30.0
@@ -61,7 +61,7 @@ def process(
         running = subprocess.Popen(
             command,
             cwd=PROJECT,
-            env={**os.environ, "PYTHONUNBUFFERED": "1", **(env or {})},
+            env=environment({"PYTHONUNBUFFERED": "1", **(env or {})}),
             stdout=output,
             stderr=output,
         )

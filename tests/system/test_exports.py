@@ -253,6 +253,7 @@ class TestLeaving:
         for thread in threads:
             thread.join()
 
+    @pytest.mark.slow
     def test_500_clients_leave_nothing(self, million: Path, tmp_path: Path) -> None:
         made = tmp_path / "made"
         made.mkdir()
@@ -326,6 +327,7 @@ class TestMemory:
             assert content.count(b"\n") == 1_000_001
             assert memory.growth < MEMORY_GROWTH
 
+    @pytest.mark.slow
     def test_a_reader_that_stalls_and_goes_on(self, million: Path) -> None:
         with serving(million) as served, connected(served) as client:
             curl(f"{served.url}/export/users?limit=1000")

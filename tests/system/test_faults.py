@@ -234,6 +234,7 @@ def test_when_descriptors_run_out_clients_are_told_and_afterwards_all_is_well(da
 # -- clients that leave
 
 
+@pytest.mark.slow
 def test_a_thousand_clients_that_leave_at_random_leave_nothing(data: Path) -> None:
     targets = [
         "/download/large/big.bin",

@@ -221,6 +221,7 @@ def test_too_many_downloads_are_sent_away(limit: str, workers: str, data: Path) 
 
 
 @pytest.mark.parametrize("flags", [(), ("--accel-prefix", "/_files/")], ids=["proxied", "offloaded"])
+@pytest.mark.slow
 def test_limits_hold_through_nginx(flags: Sequence[str], data: Path, tmp_path: Path) -> None:
     limits = ("--max-downloads-per-client", "1", "--rate-limit", "8M")
     with behind_nginx(tmp_path / "n", data, *flags, *limits) as site, ExitStack() as stack:

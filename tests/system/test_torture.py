@@ -33,6 +33,8 @@ from asgi_downloads.storage.files import beneath
 from asgi_downloads.storage.rows import sqlite as rows
 from tests.server.serving import SETUPS, Client, Response, Served
 
+pytestmark = pytest.mark.slow
+
 SETUP = next(setup for setup in SETUPS if setup.id == "httptools-asyncio")
 
 ERRORS = ("EMFILE", "ENOMEM", "EIO", "ESTALE", "EINTR", "EAGAIN", "ENOSPC", "EPIPE", "ECONNRESET")

@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -72,13 +72,18 @@ CASES = [
     Case("no-users", Rows(), SAMPLE),
     Case("away", Rows(error=Unavailable()), SAMPLE),
     Case("no-table", Rows(error=NotFound()), SAMPLE),
-    Case("gone-midway", Rows(ADA, error=Exhausted()), SAMPLE),
+    Case("gone-midway", Rows(ADA, error=Unavailable()), SAMPLE),
 ]
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
 async def test_the_table_has_the_first_users_or_sample_figures(case: Case) -> None:
     assert await users_table(case.source) == case.want
+
+
+async def test_a_database_that_is_busy_is_not_passed_over() -> None:
+    with pytest.raises(Exhausted):
+        await users_table(Rows(error=Exhausted()))
 
 
 @pytest.fixture
@@ -126,10 +131,10 @@ class TestReportMaker:
             raise error
 
         monkeypatch.setattr(anyio.to_process, "run_sync", broken)
-        monkeypatch.setattr(module, "to_pdf", lambda report: threading.current_thread().name.encode())
+        monkeypatch.setattr(module, "to_pdf", lambda report: b"%d" % threading.get_ident())
         maker = ReportMaker()
         for _ in range(3):
-            assert (await maker(REPORT)).startswith(b"reports")
+            assert int(await maker(REPORT)) != threading.get_ident()
         assert tried == 1
         assert [record.levelname for record in caplog.records if record.name == "asgi_downloads"] == ["WARNING"]
 
@@ -152,10 +157,55 @@ class TestReportMaker:
             await anyio.sleep_forever()
             raise AssertionError
 
-        monkeypatch.setattr(module, "START_TIMEOUT", 0.05)
         monkeypatch.setattr(anyio.to_process, "run_sync", silent)
         monkeypatch.setattr(module, "to_pdf", lambda report: b"from a thread")
-        assert await ReportMaker()(REPORT) == b"from a thread"
+        assert await ReportMaker(timeout=0.05)(REPORT) == b"from a thread"
+
+    async def test_one_is_made_at_a_time_and_none_that_nobody_waits_for(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        begun: list[str] = []
+        go_on = anyio.Event()
+
+        async def slow(function: Any, report: Report, **more: Any) -> bytes:
+            begun.append(report.report_id)
+            await go_on.wait()
+            return report.report_id.encode()
+
+        monkeypatch.setattr(anyio.to_process, "run_sync", slow)
+        maker = ReportMaker()
+        made: list[bytes] = []
+
+        async def ask(report_id: str) -> None:
+            made.append(await maker(replace(REPORT, report_id=report_id)))
+
+        async with anyio.create_task_group() as staying, anyio.create_task_group() as leaving:
+            for number in range(20):
+                leaving.start_soon(ask, f"left-{number}")
+            await anyio.wait_all_tasks_blocked()
+            staying.start_soon(ask, "stayed")
+            await anyio.wait_all_tasks_blocked()
+            assert begun == ["left-0"]
+            leaving.cancel_scope.cancel()
+            go_on.set()  # what had begun is made to its end, for nobody
+        assert begun == ["left-0", "stayed"]
+        assert made == [b"left-0", b"stayed"]
+
+    async def test_a_full_queue_refuses_until_there_is_room(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        go_on = anyio.Event()
+
+        async def slow(*args: Any, **more: Any) -> bytes:
+            await go_on.wait()
+            return b"made"
+
+        monkeypatch.setattr(anyio.to_process, "run_sync", slow)
+        maker = ReportMaker(most_asked=2)
+        async with anyio.create_task_group() as group:
+            for _ in range(2):
+                group.start_soon(maker, REPORT)
+            await anyio.wait_all_tasks_blocked()
+            with pytest.raises(Exhausted):
+                await maker(REPORT)
+            go_on.set()
+        assert await maker(REPORT) == b"made"
 
     async def test_a_report_that_cannot_be_made_is_an_error(self) -> None:
         with pytest.raises(AttributeError):
@@ -190,7 +240,8 @@ UNGUARDED = """
 import asyncio
 import sys
 from datetime import UTC, datetime
-from asgi_downloads.bodies.report.report import SAMPLE, Report, ReportMaker
+from asgi_downloads.bodies.report.maker import ReportMaker
+from asgi_downloads.bodies.report.report import SAMPLE, Report
 if __name__ == "__mp_main__":
     raise SystemExit(1)
 print(asyncio.run(ReportMaker()(Report("x", datetime.now(UTC), SAMPLE)))[:5])

@@ -449,10 +449,11 @@ def test_a_client_that_leaves_is_noticed(app: ASGIApp, root: Path, compression: 
 
 def test_a_client_that_leaves_while_crcs_are_computed_stops_that(app: ASGIApp, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(state, "SETTLING_NS", 10**12)
-    stopped = False
+    begun, stopped = asyncio.Event(), False
 
     async def prepare(*_: object) -> None:
         nonlocal stopped
+        begun.set()
         try:
             await asyncio.Event().wait()
         finally:
@@ -461,6 +462,7 @@ def test_a_client_that_leaves_while_crcs_are_computed_stops_that(app: ASGIApp, m
     monkeypatch.setattr(Archive, "prepare", prepare)
 
     async def receive() -> Message:
+        await begun.wait()
         return {"type": "http.disconnect"}
 
     async def run() -> None:

@@ -15,7 +15,6 @@ from asgi_downloads.http.offload import offload
 from asgi_downloads.http.plan import is_plain, plan
 from asgi_downloads.responses.kept import keep
 from asgi_downloads.storage.files.digests import Digests
-from asgi_downloads.storage.files.openfile import OpenFile
 from asgi_downloads.storage.files.tree import Tree
 
 NO_CACHE = b"no-cache"
@@ -56,7 +55,8 @@ class Delivery:
             now = int(time.time())
             fields = ((b"cache-control", shown.cache_control or self.cache_control), *shown.fields)
             if wants_sha256(exchange.headers):
-                fields = (*fields, repr_digest(await self._digest(exchange, file)))
+                digest = await exchange.while_connected(lambda: self.digests.sha256(file))
+                fields = (*fields, repr_digest(digest))
             modified = file.stat.st_mtime_ns // 1_000_000_000
             representation = Representation(
                 file.size,
@@ -72,14 +72,3 @@ class Delivery:
                 return
             await respond(exchange, decided, StoredFile(file))
             keep(exchange.scope, decided, file, tree, shown.name)
-
-    async def _digest(self, exchange: Exchange, file: OpenFile) -> bytes:
-        """The file's SHA-256, for as long as the client waits for it."""
-        digest = b""
-
-        async def work() -> None:
-            nonlocal digest
-            digest = await self.digests.sha256(file)
-
-        await exchange.while_connected(work)
-        return digest

@@ -4,6 +4,7 @@ import re
 import time
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 
 from asgi_downloads.asgi.answer import send_whole
 from asgi_downloads.asgi.exchange import Exchange
@@ -76,9 +77,11 @@ class ZipDelivery:
 
     async def _look(self, exchange: Exchange, bundle: Bundle) -> tuple[Archive | Listing, bytes | None]:
         """The archive or listing, and the validator for this answer; raises 404, and `FileChanged` if it goes on."""
-        form = "" if bundle.packing is None else bundle.packing.form
+        what = bundle.directory, bundle.recursive, "" if bundle.packing is None else bundle.packing.form
         for _ in range(_ATTEMPTS):
-            found = await self.archives.find(bundle.directory, recursive=bundle.recursive, form=form)
+            found: Archive | Listing | None = self.archives.find_cached(*what)
+            if found is None:
+                found = await exchange.while_connected(partial(self.archives.find, *what))
             listing = found.listing if isinstance(found, Archive) else found
             if not listing.files:
                 raise HTTPError(404, EMPTY)
@@ -118,6 +121,6 @@ async def _etag(exchange: Exchange, archive: Archive, directory: Directory) -> b
             # while a file may change unseen: nothing else would be a strong validator then.
             await exchange.while_connected(lambda: archive.prepare(directory, None))
         else:
-            await archive.prepare(directory, PATIENCE)
+            await exchange.while_connected(lambda: archive.prepare(directory, PATIENCE))
         content, _ = await in_thread(archive.tags_blocking)
     return content or state

@@ -61,25 +61,29 @@ class Archives:
         self._recent: OrderedDict[Key, Archive] = OrderedDict()
         self._in_use: WeakValueDictionary[Key, Archive] = WeakValueDictionary()
 
-    async def find(self, directory: Directory, *, recursive: bool, form: str = "") -> Archive | Listing:
+    def find_cached(self, directory: Directory, recursive: bool, form: str = "") -> Archive | None:
+        """The archive as the directory is now, where that takes a look at a few members; a thread costs more."""
+        key = _key(directory, recursive, form)
+        known = self._in_use.get(key)
+        if known is None or len(known.listing) > _AT_ONCE or not known.listing.is_current_blocking(directory):
+            return None
+        self._keep(key, known)
+        return known
+
+    async def find(self, directory: Directory, recursive: bool, form: str = "") -> Archive | Listing:
         """The archive as the directory is now, or only the listing if the packed sizes in `form` are not known.
 
         Raises `NotFound` when the directory is gone, `Exhausted`, `Unavailable`, `Unreadable`, and `Busy`.
         """
-        identity = os.fstat(directory.fd)
-        key = identity.st_dev, identity.st_ino, recursive, form
+        key = _key(directory, recursive, form)
         known = self._in_use.get(key)
-        # A thread costs more than a look at a few members.
-        if known is not None and len(known.listing) <= _AT_ONCE and known.listing.is_current_blocking(directory):
-            found: Archive | Listing = known
-        else:
 
-            def begin() -> Work[Archive | Listing]:
-                listings = [archive.listing for archive in self._in_use.values()] + self.resources.streamed
-                used = sum(map(len, listings))
-                return partial(self._find_blocking, directory.duplicate(), key, known, self._in_use_limit - used)
+        def begin() -> Work[Archive | Listing]:
+            listings = [archive.listing for archive in self._in_use.values()] + self.resources.streamed
+            used = sum(map(len, listings))
+            return partial(self._find_blocking, directory.duplicate(), key, known, self._in_use_limit - used)
 
-            found = await self._scans.run(key, begin, fresh=True)
+        found = await self._scans.run(key, begin, fresh=True)
         if isinstance(found, Archive):
             self._keep(key, found)
         return found
@@ -128,3 +132,8 @@ class Archives:
             self._recent[key] = archive
         while self._recent and sum(len(kept.listing) for kept in self._recent.values()) > self._member_limit:
             self._recent.popitem(last=False)
+
+
+def _key(directory: Directory, recursive: bool, form: str) -> Key:
+    identity = os.fstat(directory.fd)
+    return identity.st_dev, identity.st_ino, recursive, form

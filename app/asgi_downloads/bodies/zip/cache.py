@@ -66,6 +66,7 @@ class Archives:
 
         Raises `NotFound` when the directory is gone, `Exhausted`, `Unavailable`, `Unreadable`, and `Busy`.
         """
+        self.resources.checksums.touch()
         identity = os.fstat(directory.fd)
         key = identity.st_dev, identity.st_ino, recursive, form
         known = self._in_use.get(key)

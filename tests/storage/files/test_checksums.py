@@ -1,5 +1,6 @@
 """The table keeps what was computed, for one state of a file, and no trouble with it reaches a request."""
 
+import asyncio
 import gc
 import os
 import sqlite3
@@ -17,6 +18,7 @@ import pytest
 
 from asgi_downloads.storage.files.checksums import Checksums
 from asgi_downloads.storage.files.state import FileState
+from tests.conftest import descriptors
 from tests.support.serving import environment
 
 pytestmark = pytest.mark.usefixtures("no_descriptor_left")
@@ -268,6 +270,35 @@ def test_a_table_that_nobody_has_any_more_is_closed(tmp_path: Path) -> None:
         thread.join(5)
         assert not thread.is_alive()
     gc.collect()
+
+
+def test_a_table_is_let_go_of_after_a_while_without_requests_and_opened_again_by_the_next(tmp_path: Path) -> None:
+    async def run(table: Checksums) -> None:
+        for _ in range(2):
+            table.touch()
+            remember(table, [(FILE, KNOWN)])
+            assert find(table, FILE) == {0: KNOWN}
+            assert is_open(tmp_path)
+            await asyncio.sleep(0.1)
+            assert not is_open(tmp_path)
+
+    with Checksums(tmp_path, idle=0.02) as table:
+        asyncio.run(run(table))
+
+
+def test_one_in_memory_is_never_let_go_of() -> None:
+    async def run(table: Checksums) -> None:
+        table.touch()
+        remember(table, [(FILE, KNOWN)])
+        await asyncio.sleep(0.05)
+        assert find(table, FILE) == {0: KNOWN}
+
+    with Checksums(idle=0.01) as table:
+        asyncio.run(run(table))
+
+
+def is_open(place: Path) -> bool:
+    return any(str(place) in each for each in descriptors())
 
 
 LATE = """

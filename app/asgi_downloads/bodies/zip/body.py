@@ -95,10 +95,11 @@ class ZipBody:
                 async for part in parts:
                     held += part if isinstance(part, bytes) else part.head
                     if isinstance(part, _Large):
-                        with part.slice.file:
+                        with part.slice.file as file:
                             if held:
                                 yield held
                             if part.slice.count:
+                                file.note()
                                 yield part.slice
                         held = b""
                     elif len(held) > _TAIL:
@@ -213,7 +214,7 @@ class ZipBody:
         start = max(wanted.start - data_start, 0)
         stop = max(min(wanted.stop, layout.starts[index + 1]) - data_start, start)
         head = _cut(layout.header(index), layout.starts[index], wanted)
-        return _Large(head, FileSlice(file.note(), start, stop - start))
+        return _Large(head, FileSlice(file, start, stop - start))
 
     def _block_jobs(self, index: int, lengths: "array[int]", wanted: ByteRange) -> Iterator[Job[Part] | Ready[Part]]:
         """One job for each block of a large deflated member that has bytes wanted."""

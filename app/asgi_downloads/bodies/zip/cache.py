@@ -75,6 +75,7 @@ class Archives:
 
         Raises `NotFound` when the directory is gone, `Exhausted`, `Unavailable`, `Unreadable`, and `Busy`.
         """
+        self.resources.checksums.touch()
         key = _key(directory, recursive, form)
         known = self._in_use.get(key)
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Self
 
 from asgi_downloads.storage.files.state import FileState
+from asgi_downloads.storage.idle import IdleTimer
 
 ROW_LIMIT = 1_000_000
 """Records kept; about 100 bytes of disk each."""
@@ -49,13 +50,17 @@ class Checksums:
     """A table in `directory`, or in memory alone when that is None or cannot be used.
 
     Safe with several processes on one table; `patience` is for how many seconds to wait for another's writing.
-    One thread of its own makes every call to SQLite. The table is closed with this, or when nobody has this any more.
+    One thread of its own makes every call to SQLite. The table is closed with this, when nobody has this any more, and
+    for the time being after `idle` seconds without a `touch`, so that its disk can be unmounted.
     A `kind` says what a value is, such as CRC-32s in one form of packing.
     """
 
-    def __init__(self, directory: Path | None = None, *, row_limit: int = ROW_LIMIT, patience: float = 2.0) -> None:
+    def __init__(
+        self, directory: Path | None = None, *, row_limit: int = ROW_LIMIT, patience: float = 2.0, idle: float = 60.0
+    ) -> None:
         self._thread = ThreadPoolExecutor(1, "checksums")
         self._table = _Table(directory, row_limit, patience)
+        self._idle = IdleTimer(idle, self._let_go)
 
     def find_blocking(self, states: Iterable[FileState], kind: str) -> list[bytes | None]:
         """The value for each of these, or None; one query, however many they are."""
@@ -73,6 +78,14 @@ class Checksums:
         ]
         with suppress(RuntimeError):  # closed: nothing is kept any more
             self._thread.submit(self._table.write, rows)
+
+    def touch(self) -> None:
+        """Say from an event loop that the table is in use."""
+        self._idle.touch()
+
+    def _let_go(self) -> None:
+        with suppress(RuntimeError):
+            self._thread.submit(self._table.rest)
 
     def close(self) -> None:
         """Write what is under way and close the table; blocks for a moment."""
@@ -117,6 +130,11 @@ class _Table:
         if self._until_prune <= 0:
             self._transact(lambda database: database.execute(_PRUNE, (self._row_limit,)))
             self._until_prune = self._row_limit // 16
+
+    def rest(self) -> None:
+        """Close until the next use, if what is in the table outlives that."""
+        if self._directory is not None:
+            self.close()
 
     def close(self) -> None:
         if self._database is not None:

@@ -1,9 +1,7 @@
 """A directory whose files may be served. The one way in: by descriptor, never by a joined path."""
 
-import asyncio
 import os
 import time
-import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -11,6 +9,7 @@ from typing import Generic, TypeVar
 from asgi_downloads.storage.errors import NotFound, OutsideRoot, from_oserror
 from asgi_downloads.storage.files import beneath
 from asgi_downloads.storage.files.openfile import OpenFile
+from asgi_downloads.storage.idle import IdleTimer
 from asgi_downloads.storage.threads import in_thread
 
 DIRECTORY_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
@@ -89,11 +88,10 @@ class Tree:
     def __init__(self, root: Path, *, check: float = 1.0, idle: float = 60.0) -> None:
         self.root = root
         self.check = check
-        self._idle = idle
+        self._idle = IdleTimer(idle, self._let_go)
         self._directory: Directory | None = None
         self._identity: tuple[int, int] | None = None
         self._checked = 0.0
-        self._clock: weakref.ref[asyncio.AbstractEventLoop] | None = None
 
     def open(self, name: Name) -> "_Opening[OpenFile]":
         """`Directory.open` in the directory as it is now."""
@@ -119,26 +117,13 @@ class Tree:
             if self._directory is None or identity != self._identity:
                 fd = os.open(self.root, DIRECTORY_FLAGS)
                 self._directory, self._identity = Directory(fd), identity
-            self._watch()
+            self._idle.touch()
         except OSError as error:
             self._directory = None
             raise from_oserror(error) from error
 
-    def _watch(self) -> None:
-        try:
-            loop = asyncio.get_running_loop()
-        except RuntimeError:  # used by a thread, which has no clock
-            return
-        if self._clock is None or self._clock() is not loop:
-            self._clock = weakref.ref(loop)
-            loop.call_later(self._idle, self._let_go)
-
     def _let_go(self) -> None:
-        self._clock = None
-        if time.monotonic() - self._checked < self._idle:
-            self._watch()
-        else:
-            self._directory = None
+        self._directory = None
 
 
 T = TypeVar("T", bound=OpenFile | Directory)

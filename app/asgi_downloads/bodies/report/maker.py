@@ -9,7 +9,7 @@ import anyio.to_process
 import anyio.to_thread
 
 from asgi_downloads.bodies.report.report import Report
-from asgi_downloads.storage.errors import Exhausted, MissingExtra
+from asgi_downloads.storage.errors import Busy, MissingExtra
 
 logger = logging.getLogger("asgi_downloads")
 
@@ -49,10 +49,10 @@ class ReportMaker:
         self._processes_work: bool | None = None
 
     async def __call__(self, report: Report) -> bytes:
-        """`to_pdf(report)`. Raises `MissingExtra`, and `Exhausted` when too many are waiting."""
+        """`to_pdf(report)`. Raises `MissingExtra`, and `Busy` when too many are waiting."""
         require_reportlab()
         if self._asked == self.most_asked:
-            raise Exhausted(f"{self._asked} reports are waiting to be made")
+            raise Busy(f"{self._asked} reports are waiting to be made")
         self._asked += 1
         try:
             if asyncio.current_task() is None:  # as in `in_thread`

@@ -203,7 +203,7 @@ def _count(text: str) -> int:
 def _print(text: str) -> int:
     """Print what a command was asked for; half of it would be a mistake, so a full disk is one as well."""
     try:
-        streams.write(text)
+        streams.write_all(text)
     except OSError as error:
         raise UsageError(f"standard output: {error.strerror}") from None
     return 0

@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 
-def as_text(value: object) -> str:
+def written(value: object) -> str:
     """A value as somebody would write it; ValueError for one that is no text, number, switch or path."""
     if isinstance(value, bool):
         return "true" if value else "false"
@@ -35,13 +35,13 @@ class Kind(Generic[T]):
     wanted: str
     """Ends the sentence "'x' is not ..."."""
     metavar: str
-    show: Callable[[T], str] = as_text
+    show: Callable[[T], str] = written
     redact: Callable[[str], str] = str
     """The text as others may see it, in messages and listings."""
 
     def read(self, value: object) -> T:
         """The value of a flag or a variable, or of what TOML or Python has for it; ValueError as for `parse`."""
-        return self.parse(as_text(value))
+        return self.parse(written(value))
 
 
 def matching(pattern: str, wanted: str, metavar: str) -> Kind[str]:

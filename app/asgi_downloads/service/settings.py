@@ -169,7 +169,12 @@ class Setting:
             raise SettingsError(f"{place}: {shown!r} is not {self.kind.wanted}") from None
 
 
-TABLE: tuple[Setting, ...] = tuple(Setting(each.name, **each.metadata) for each in fields(Settings))
+def settings_of(dataclass_: Any) -> tuple[Setting, ...]:
+    """The rows that the fields of a dataclass are, each made by `setting`: of `Settings`, or of a table in the file."""
+    return tuple(Setting(each.name, **each.metadata) for each in fields(dataclass_))
+
+
+TABLE = settings_of(Settings)
 """Every setting, in the order of `Settings`."""
 
 

@@ -15,7 +15,7 @@ STATE_DIR = "/var/lib/asgi-downloads"
 """systemd makes it for us, and it is all that the service may write to."""
 
 MEMORY = 512
-"""MiB that a process may come to: with 1,000 clients that take nothing it was seen at half of it."""
+"""MiB that a process may come to: twice what 1,000 clients that take nothing may cost on any URL."""
 
 TASKS = 128
 """Threads and makers of reports that a process may come to; its pools add up to half of it."""

@@ -15,7 +15,7 @@ def open_missing() -> None:
             setattr(sys, name, open(os.devnull, "r" if name == "stdin" else "w"))  # noqa: SIM115 - open to the end
 
 
-def write(text: str) -> None:
+def write_all(text: str) -> None:
     """Write to standard output at once, file names as the bytes that they are; raises `OSError`."""
     data = os.fsencode(text)
     while data:
@@ -25,7 +25,7 @@ def write(text: str) -> None:
 def tell(text: str) -> None:
     """Write to standard output if that is possible."""
     with suppress(OSError):
-        write(text)
+        write_all(text)
 
 
 class Terminal:

@@ -172,9 +172,15 @@ def with_crlf(lines: bytes) -> bytes:
 
 def as_utf8(block: bytes) -> bytes:
     """The block with U+FFFD for whatever is not UTF-8, so that the charset announced is true."""
-    return block if block.isascii() else block.decode("utf-8", "replace").encode()
+    try:
+        if not block.isascii():
+            block.decode()
+    except UnicodeDecodeError:
+        return block.decode("utf-8", "replace").encode()
+    return block
 
 
 def has_replacement(block: bytes) -> bool:
     """Whether the block has U+FFFD in it."""
-    return not block.isascii() and "\ufffd".encode() in block
+    mark = "\ufffd".encode()
+    return mark[:1] in block and mark in block  # few blocks have the first byte, and one is found faster than three

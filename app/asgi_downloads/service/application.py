@@ -19,7 +19,7 @@ from asgi_downloads.storage.errors import MissingExtra, StorageError
 from asgi_downloads.storage.files.checksums import Checksums
 from asgi_downloads.storage.files.digests import Digests
 from asgi_downloads.storage.files.temporary import TemporaryFiles
-from asgi_downloads.storage.rows.open import users
+from asgi_downloads.storage.rows.open import open_rows
 from asgi_downloads.storage.threads import in_thread
 
 logger = logging.getLogger("asgi_downloads")
@@ -36,7 +36,7 @@ class Application:
         self._trees = Trees.of(settings.data_dir)
         self._made = TemporaryFiles(settings.temp_dir)
         self._checksums = Checksums(settings.state_dir)
-        self._users = users(settings.database_url, settings.database_connections, settings.query_timeout)
+        self._users = open_rows(settings.database_url, settings.database_connections, settings.query_timeout)
         delivery = Delivery(
             Digests(), settings.cache_control.encode(), settings.etag == "portable", settings.accel_prefix
         )

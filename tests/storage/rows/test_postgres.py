@@ -117,6 +117,13 @@ async def test_no_more_connections_than_are_allowed_and_one_for_the_check(large_
     await no_connection_left(large_url)
 
 
+async def test_a_check_reads_one_row_and_not_all(postgres_url: str) -> None:
+    """Where no index has the order of an export, that would read the whole table."""
+    rows = "SELECT n AS id, pg_sleep(0.01)::text AS name, '' AS email, now() AS created_at"
+    url = schema(postgres_url, "unordered", f"{rows} FROM generate_series(1, 1000) AS n")
+    await PostgresRows(url).check()
+
+
 @pytest.mark.parametrize(("asked", "name"), [("", "asgi-downloads"), ("&application_name=mine", "mine")])
 async def test_the_server_is_told_who_is_there(asked: str, name: str, large_url: str) -> None:
     async with aclosing(PostgresRows(large_url + asked).lines(Selection(), Csv())) as lines:

@@ -141,12 +141,8 @@ def _json(members: dict[str, Any]) -> str:
     try:
         return _encode(members)
     except ValueError:
-        return _encode(
-            {
-                name: json.dumps(value) if isinstance(value, float) and not isfinite(value) else value
-                for name, value in members.items()
-            }
-        )
+        odd = {name: json.dumps(value) for name, value in members.items() if isinstance(value, float)}
+        return _encode(members | {name: text for name, text in odd.items() if not isfinite(float(text))})
 
 
 def _cells_with(block: bytes, marks: Iterable[bytes]) -> dict[int, int]:
@@ -176,10 +172,9 @@ def with_crlf(lines: bytes) -> bytes:
 
 def as_utf8(block: bytes) -> bytes:
     """The block with U+FFFD for whatever is not UTF-8, so that the charset announced is true."""
-    if block.isascii():
-        return block
     try:
-        block.decode()
+        if not block.isascii():
+            block.decode()
     except UnicodeDecodeError:
         return block.decode("utf-8", "replace").encode()
     return block
@@ -187,4 +182,5 @@ def as_utf8(block: bytes) -> bytes:
 
 def has_replacement(block: bytes) -> bool:
     """Whether the block has U+FFFD in it."""
-    return not block.isascii() and "\ufffd".encode() in block
+    mark = "\ufffd".encode()
+    return mark[:1] in block and mark in block  # few blocks have the first byte, and one is found faster than three

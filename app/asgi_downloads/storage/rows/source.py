@@ -5,6 +5,7 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 
 from asgi_downloads.storage.errors import TimedOut
 from asgi_downloads.storage.probe import PATIENCE, Probe
@@ -54,7 +55,7 @@ class RowSource(ABC):
     def __init__(self, connections: int, query_timeout: float = QUERY_TIMEOUT) -> None:
         self.query_timeout = query_timeout
         self._seats = Seats(connections)
-        self._probe = Probe(self._look)
+        self._probe = Probe(partial(self._within, PATIENCE, Selection(limit=1), JsonLines(), _drop, probing=True))
 
     def lines(self, selection: Selection, notation: Notation) -> AsyncGenerator[bytes]:
         """The head and the rows as lines, in blocks of whole lines: a small one at once, then about `BLOCK_SIZE` each.
@@ -68,7 +69,7 @@ class RowSource(ABC):
 
         async def produce(put: Put) -> None:
             async with self._seats.seat():
-                await self._read_within(self.query_timeout, selection, notation, put)
+                await self._within(self.query_timeout, selection, notation, put)
 
         return read_ahead(produce)
 
@@ -87,13 +88,7 @@ class RowSource(ABC):
         What is read while `probing` waits for nothing that is not.
         """
 
-    async def _look(self) -> None:
-        async def put(block: bytes) -> None:
-            """Nobody reads it."""
-
-        await self._read_within(PATIENCE, Selection(limit=1), JsonLines(), put, probing=True)
-
-    async def _read_within(
+    async def _within(
         self, seconds: float, selection: Selection, notation: Notation, put: Put, *, probing: bool = False
     ) -> None:
         try:
@@ -101,6 +96,10 @@ class RowSource(ABC):
                 await self.read(selection, notation, put, probing=probing)
         except TimeoutError as error:
             raise TimedOut(f"not done after {seconds:g} s") from error
+
+
+async def _drop(block: bytes) -> None:
+    """Where a probe puts what it reads."""
 
 
 _FIRST_MOMENT, _LAST_MOMENT = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)

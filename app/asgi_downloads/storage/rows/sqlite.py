@@ -8,6 +8,7 @@ import threading
 from collections.abc import Generator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import closing
+from functools import partial
 from urllib.parse import quote
 
 import anyio
@@ -127,20 +128,13 @@ def _open(path: str, lock_wait: float) -> tuple[sqlite3.Connection, tuple[int, i
 def _connect(uri: str, lock_wait: float) -> sqlite3.Connection:
     connection = sqlite3.connect(uri, uri=True, timeout=lock_wait, isolation_level=None, check_same_thread=False)
     try:
-        connection.text_factory = _as_text
+        connection.text_factory = partial(str, encoding="utf-8", errors="replace")
         connection.execute(_CACHE)
         connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone()  # the first look at the file itself
     except BaseException:
         connection.close()
         raise
     return connection
-
-
-def _as_text(data: bytes) -> str:
-    try:
-        return str(data, "utf-8")
-    except UnicodeDecodeError:
-        return str(data, "utf-8", "replace")
 
 
 def _version(path: str) -> tuple[int, int]:
@@ -155,16 +149,8 @@ def _version(path: str) -> tuple[int, int]:
     return facts.st_size, facts.st_mtime_ns
 
 
-_PASSING = (
-    sqlite3.SQLITE_BUSY,
-    sqlite3.SQLITE_LOCKED,
-    sqlite3.SQLITE_CANTOPEN,
-    sqlite3.SQLITE_IOERR,
-    sqlite3.SQLITE_PROTOCOL,
-    sqlite3.SQLITE_READONLY,  # a journal that has to be rolled back first
-    sqlite3.SQLITE_SCHEMA,
-    sqlite3.SQLITE_INTERRUPT,
-)
+# READONLY: a journal has to be rolled back first.
+_PASSING = ("BUSY", "LOCKED", "CANTOPEN", "IOERR", "PROTOCOL", "READONLY", "SCHEMA", "INTERRUPT")
 
 
 def _translated(error: sqlite3.Error) -> StorageError:
@@ -172,4 +158,5 @@ def _translated(error: sqlite3.Error) -> StorageError:
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
     if code in (sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_FULL):
         return Exhausted(str(error))
-    return (Unavailable if code in _PASSING else Unusable)(str(error))
+    passes = code in {getattr(sqlite3, f"SQLITE_{name}") for name in _PASSING}
+    return (Unavailable if passes else Unusable)(str(error))

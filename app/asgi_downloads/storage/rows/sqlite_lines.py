@@ -70,11 +70,11 @@ def _by_row(
     cursor: sqlite3.Cursor, selection: Selection, notation: Notation, enough: int
 ) -> Generator[bytes, None, tuple[int, int]]:
     """The lines of any query, the first block at `enough` bytes; returns how many bytes and rows."""
-    block = b""
-    length = count = 0
-    while rows := cursor.fetchmany(FIRST_ROWS):
-        block += notation.lines(selection.columns, rows)
-        count += len(rows)
+    block, length, count, batch = b"", 0, 0, 1
+    while rows := cursor.fetchmany(batch):
+        text = notation.lines(selection.columns, rows)
+        block, count = block + text, count + len(rows)
+        batch = min(2 * batch, FIRST_ROWS) if len(text) < BLOCK_SIZE else 1  # many at a time, unless they are large
         if len(block) >= enough:
             yield block
             length, block, enough = length + len(block), b"", BLOCK_SIZE

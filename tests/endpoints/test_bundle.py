@@ -7,7 +7,7 @@ import os
 import re
 import shutil
 import zipfile
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,7 +25,7 @@ from asgi_downloads.storage.files import state
 from asgi_downloads.storage.files.checksums import Checksums
 from asgi_downloads.storage.files.listing import Listing
 from asgi_downloads.storage.files.scan import scan_blocking
-from asgi_downloads.storage.files.tree import Tree
+from asgi_downloads.storage.files.tree import Directory, Tree
 from tests.support.asgi import Recorder, exchange, http_scope
 from tests.support.users import as_nobody
 
@@ -69,10 +69,12 @@ def impatient(settled: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """As if computing the CRCs took long."""
     compute = Archive.compute
 
-    async def patiently(archive: Archive, *arguments: Any) -> None:
-        if arguments[-1] is not None:  # there is a time after which nobody waits
+    async def patiently(
+        archive: Archive, directory: Directory, indexes: Sequence[int], until: float | None = None
+    ) -> None:
+        if until is not None:  # there is a time after which nobody waits
             raise TimeoutError
-        await compute(archive, *arguments)
+        await compute(archive, directory, indexes)
 
     monkeypatch.setattr(Archive, "compute", patiently)
 

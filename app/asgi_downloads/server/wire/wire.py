@@ -7,7 +7,7 @@ from time import monotonic
 from uvicorn.protocols.utils import ClientDisconnected
 
 STEP = 1 << 20
-"""The most bytes one connection sends in one turn of the loop; then the others have theirs."""
+"""The most bytes that are sent in one call, and of messages in one turn of the loop; then the others have theirs."""
 
 MESSAGE_COST = 4096
 """What a message counts towards `STEP` besides its bytes, so that many small ones also leave turns to others."""
@@ -15,14 +15,11 @@ MESSAGE_COST = 4096
 Buffer = bytes | bytearray | memoryview
 
 
-class BrokenTransfer(ClientDisconnected):
-    """The answer cannot be finished and its connection is gone, by our own decision; the text says why."""
-
-
 class Wire:
     """What both kinds of connection share: the account of what was accepted and the watch for stalls."""
 
-    can_send_files = False
+    in_flight: int | None = None
+    """Bytes that the client may not have read although they were sent; None where files cannot be sent."""
     watched = -1
     """A duplicate of the socket's descriptor, while one is needed to wait with."""
 
@@ -38,7 +35,7 @@ class Wire:
         self._seen = (0, 0)
         self._since = 0.0
 
-    def send_now(self, data: Buffer) -> int:
+    def try_send(self, data: Buffer) -> int:
         """Send what goes at once; how many bytes that were. Raises `ClientDisconnected`."""
         raise NotImplementedError
 
@@ -112,7 +109,7 @@ class TransportWire(Wire):
         super().__init__(transport, loop, on_wait)
         self.paused = False
 
-    def send_now(self, data: Buffer) -> int:
+    def try_send(self, data: Buffer) -> int:
         if self.gone:
             raise ClientDisconnected
         if self.paused:
@@ -125,7 +122,7 @@ class TransportWire(Wire):
         for buffer in data:
             while self.paused and not self.gone:
                 await self._wait()
-            self.send_now(buffer)
+            self.try_send(buffer)
 
     async def share(self, sent: int) -> None:
         # The transport has taken the message whole; the next one is not made before this one has mostly gone.

@@ -1,8 +1,8 @@
 """The protocol classes to name on uvicorn's command line: `--http asgi_downloads.server.protocol:AutoZeroCopy`.
 
-How long a client may
-stall is read where an application's settings are: in DOWNLOADS_STALL_TIMEOUT, or the file that DOWNLOADS_CONFIG names.
-Given by hand (`partial(AutoZeroCopy, limits=...)`) it counts for more. The application finds in its scope, besides the standard extensions, those of `asgi_downloads.asgi.extensions`.
+How long a client may stall is read where an application's settings are: in DOWNLOADS_STALL_TIMEOUT, or in the file
+that DOWNLOADS_CONFIG names. What is given by hand counts for more: `partial(AutoZeroCopy, limits=...)`.
+The application finds in its scope, besides the standard extensions, those of `asgi_downloads.asgi.extensions`.
 """
 
 import os

@@ -114,10 +114,10 @@ def test_an_error_of_the_application_is_logged_and_never_looks_like_success(
             assert response.complete == (case.complaint != "of the application" or case.status == 500)
         if case.id != "message-after-the-end":
             client.rest()
-        served.until(lambda: len(served.finished) == 1)
+        served.until(lambda: len(served.answered) == 1)
     assert case.complaint in served.log[0]
     assert len(served.log) == 1
-    assert served.finished[0].outcome == ("complete" if case.id == "message-after-the-end" else "failed")
+    assert served.answered[0].outcome == ("complete" if case.id == "message-after-the-end" else "failed")
 
 
 def test_the_connection_goes_on_after_what_came_too_late(setup: Setup) -> None:
@@ -397,7 +397,7 @@ def test_an_access_log_is_told_what_happened(setup: Setup) -> None:
         began = time.monotonic()
         served.get("/path")
         ended = time.monotonic()
-    (cycle,) = served.finished
+    (cycle,) = served.answered
     assert isinstance(cycle, Cycle)
     assert (cycle.status, cycle.bytes_sent, cycle.zero_copy, cycle.outcome) == (201, 14, False, "complete")
     assert cycle.first_byte_at is not None

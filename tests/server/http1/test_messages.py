@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pytest
 
 from asgi_downloads.asgi.types import Receive, Scope, Send
-from asgi_downloads.server.http1.limits import Limits
+from asgi_downloads.server.http1.deadlines import Limits
 from tests.server.serving import Served, Setup
 
 
@@ -114,7 +114,7 @@ def test_an_ambiguous_request_is_refused_and_the_connection_closed(setup: Setup,
     assert int(answer.split(b" ")[1]) in allowed
     assert answer.count(b"HTTP/1.1 ") == 1
     assert b"connection: close\r\n" in answer
-    assert not served.finished
+    assert not served.answered
 
 
 ACCEPTED = [
@@ -278,7 +278,7 @@ def test_a_client_that_sent_half_a_request_and_no_more_is_let_go(setup: Setup) -
         assert served.exchange(b"GET / HTTP/1.1\r\nHo", half_close=True) == b""
         answer = served.exchange(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nab", half_close=True)
         assert answer == b""
-    assert [cycle.outcome for cycle in served.finished] == ["aborted"]
+    assert [cycle.outcome for cycle in served.answered] == ["aborted"]
     assert served.log == []
 
 
@@ -321,7 +321,7 @@ def test_a_head_beyond_64_kib_is_refused(setup: Setup, shape: str) -> None:
         else:
             assert client.response().status == 431
             assert client.rest() == b""
-        assert not served.finished
+        assert not served.answered
 
 
 def test_a_large_head_within_the_limit_is_read(setup: Setup) -> None:

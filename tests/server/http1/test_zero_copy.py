@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from asgi_downloads.asgi.types import Message, Receive, Scope, Send
-from asgi_downloads.server.http1.limits import Limits
+from asgi_downloads.server.http1.deadlines import Limits
 from asgi_downloads.server.wire import page_cache as residency
 from asgi_downloads.server.wire import peer, wire
 from tests.server.serving import TIMEOUT, Served, Setup, temporarily
@@ -142,8 +142,8 @@ def test_the_bytes_of_slices_and_bodies_come_in_order(setup: Setup, big: Path, c
         if framing != "http-1.0":
             client.request()
             assert client.response().content == want
-    assert [cycle.bytes_sent for cycle in served.finished] == [len(want)] * len(served.finished)
-    assert {cycle.outcome for cycle in served.finished} == {"complete"}
+    assert [cycle.bytes_sent for cycle in served.answered] == [len(want)] * len(served.answered)
+    assert {cycle.outcome for cycle in served.answered} == {"complete"}
     assert served.log == []
 
 
@@ -185,7 +185,7 @@ def test_head_sends_no_content(setup: Setup, big: Path, status: int) -> None:
             response = client.response("HEAD")
             assert response.status == status
             assert response["content-length"] == str(size)
-    assert [cycle.bytes_sent for cycle in served.finished] == [0, 0]
+    assert [cycle.bytes_sent for cycle in served.answered] == [0, 0]
 
 
 @pytest.mark.parametrize("status", [204, 304])
@@ -225,7 +225,7 @@ def test_content_that_is_not_as_long_as_promised_never_looks_complete(setup: Set
         assert case.want(big.read_bytes()) == response.content
     else:
         assert response.status == 500
-    assert [cycle.outcome for cycle in served.finished] == ["failed"]
+    assert [cycle.outcome for cycle in served.answered] == ["failed"]
 
 
 # -- announcements
@@ -310,7 +310,7 @@ def test_a_client_that_stops_reading_is_dropped_over_tls_too(
     options: dict[str, Any] = {"ssl_keyfile": certificate[0], "ssl_certfile": certificate[1]}
     with Served(setup, app, limits=limits, **options) as served, served.connect(tls=trusting) as client:
         client.request()
-        served.until(lambda: [cycle.outcome for cycle in served.finished] == ["stalled"], 4)
+        served.until(lambda: [cycle.outcome for cycle in served.answered] == ["stalled"], 4)
         assert len(served.log) == 1
 
 
@@ -348,7 +348,7 @@ def test_a_path_that_cannot_be_sent_is_an_error_of_the_application(setup: Setup,
         for name in ("missing", "fifo", ""):
             assert served.get(f"{tmp_path}/{name}").content in (b"", b"Internal Server Error")
     assert all("No regular file" in line for line in served.log)
-    assert [cycle.outcome for cycle in served.finished] == ["failed"] * 3
+    assert [cycle.outcome for cycle in served.answered] == ["failed"] * 3
 
 
 @pytest.mark.parametrize("change", ["shorter than promised", "edited meanwhile"])
@@ -380,7 +380,7 @@ def test_starlette_sends_its_files_by_path(setup: Setup, big: Path) -> None:
         assert served.get().content == big.read_bytes()
         part = served.get("/", "Range: bytes=5-9")
         assert (part.status, part.content) == (206, big.read_bytes()[5:10])
-    assert [cycle.zero_copy for cycle in served.finished] == [True, False]
+    assert [cycle.zero_copy for cycle in served.answered] == [True, False]
 
 
 # -- things that go wrong
@@ -401,7 +401,7 @@ def test_a_file_that_shrinks_breaks_the_transfer(setup: Setup, tmp_path: Path, b
             response = client.response()
             assert not response.complete
             assert len(response.content) <= size // 2
-        assert [cycle.outcome for cycle in served.finished] == ["failed"]
+        assert [cycle.outcome for cycle in served.answered] == ["failed"]
         assert isinstance(result[0], OSError)
         assert len(served.log) == 1
         assert "Traceback" not in served.log[0]
@@ -418,7 +418,7 @@ def test_a_client_that_hangs_up_ends_the_sending_at_once(setup: Setup, big: Path
             client.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
         served.until(lambda: not served.state.tasks and not served.state.connections, 2)
         assert isinstance(result[0], OSError)
-        assert [cycle.outcome for cycle in served.finished] == ["aborted"]
+        assert [cycle.outcome for cycle in served.answered] == ["aborted"]
         assert served.log == []
 
 
@@ -441,7 +441,7 @@ def test_a_client_that_has_closed_its_sending_side_and_then_hangs_up(setup: Setu
             client.sock.shutdown(socket.SHUT_WR)
             assert len(client.file.read(100)) == 100
         served.until(lambda: not served.state.tasks and not served.state.connections, 3)
-    assert [cycle.outcome for cycle in served.finished] == ["aborted"]
+    assert [cycle.outcome for cycle in served.answered] == ["aborted"]
     assert served.log == []
 
 
@@ -506,7 +506,7 @@ def test_a_client_that_stops_reading_is_dropped(setup: Setup, big: Path, kind: s
     with Served(setup, app, limits=Limits(stall_seconds=0.3)) as served, served.connect() as client:
         began = time.monotonic()
         client.request()
-        served.until(lambda: [cycle.outcome for cycle in served.finished] == ["stalled"], 4)
+        served.until(lambda: [cycle.outcome for cycle in served.answered] == ["stalled"], 4)
         assert 0.25 < time.monotonic() - began < 3
         served.until(lambda: not served.state.tasks and not served.state.connections, 2)
         assert len(served.log) == 1
@@ -522,7 +522,7 @@ def test_a_client_that_reads_slowly_but_steadily_is_not_dropped(setup: Setup, bi
         while rest > 0:
             time.sleep(0.02)
             rest -= len(client.sock.recv(65536))
-        served.until(lambda: [cycle.outcome for cycle in served.finished] == ["complete"])
+        served.until(lambda: [cycle.outcome for cycle in served.answered] == ["complete"])
 
 
 @pytest.mark.parametrize("headers", [sized(12 * MIB + 7), []], ids=["sized", "chunked"])
@@ -540,9 +540,9 @@ def test_a_part_that_the_application_gives_up_midway_breaks_the_transfer(
 
     with Served(setup, app) as served, served.connect(receive_buffer=4096) as client:
         client.request()
-        served.until(lambda: len(served.finished) == 1)
+        served.until(lambda: len(served.answered) == 1)
         assert not client.response().complete
-    assert [cycle.outcome for cycle in served.finished] == ["failed"]
+    assert [cycle.outcome for cycle in served.answered] == ["failed"]
 
 
 # -- everyone gets a turn
@@ -573,7 +573,7 @@ def test_a_small_answer_does_not_wait_for_large_ones(setup: Setup, big: Path) ->
         try:
             for _ in range(5):
                 assert served.get().content == b"small"
-            done = [cycle.scope["path"] for cycle in served.finished]
+            done = [cycle.scope["path"] for cycle in served.answered]
             assert done.count("/large") == 0
         finally:
             for client in clients:
@@ -754,7 +754,7 @@ def test_a_client_that_resets_while_it_is_waited_for_ends_the_wait(setup: Setup,
             served.until(served.waiting)
             client.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
         served.until(lambda: not served.state.tasks and not served.state.connections, 2)
-        assert served.finished[0].outcome == "aborted"
+        assert served.answered[0].outcome == "aborted"
     assert served.log == []
 
 
@@ -773,7 +773,7 @@ def test_a_client_that_waits_for_more_than_was_sent_is_given_more(setup: Setup, 
         while received < size - 2 * MIB:
             assert poll.poll(5000)
             received += len(client.sock.recv(4 * MIB, socket.MSG_DONTWAIT))
-        served.until(lambda: [cycle.outcome for cycle in served.finished] == ["complete"])
+        served.until(lambda: [cycle.outcome for cycle in served.answered] == ["complete"])
 
 
 def test_an_edit_before_a_client_on_a_unix_socket_has_read(setup: Setup, tmp_path: Path) -> None:

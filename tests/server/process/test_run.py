@@ -17,7 +17,7 @@ import pytest
 
 from asgi_downloads.server.around.forwarded import Forwarded
 from asgi_downloads.server.errors import StartError
-from asgi_downloads.server.http1.limits import Limits
+from asgi_downloads.server.http1.deadlines import Limits
 from asgi_downloads.server.process import listen, run
 from asgi_downloads.server.process.notify import notify
 from asgi_downloads.server.protocol import AutoZeroCopy

@@ -190,6 +190,7 @@ class Connection(asyncio.Protocol):
     def _advance(self) -> None:
         """Act upon what has arrived: one request at a time, no more parsed than is needed, and not all in one turn."""
         reader = self._reader
+        events = reader.events
         left = EVENTS_IN_A_TURN
         while not self.wire.gone:
             incoming = self._incoming
@@ -198,13 +199,13 @@ class Connection(asyncio.Protocol):
             if left <= 0:
                 self._come_back()
                 break
-            event = reader.next()
+            event = events.popleft() if events else reader.next() if reader.unparsed else None
+            if event is None:
+                break
             left -= 1
-            if isinstance(event, Head):
+            if type(event) is Head:
                 left -= REQUEST_COST
                 self._begin(event)
-            elif event is None:
-                break
             elif isinstance(event, Refused):
                 self._refuse(event.status)
             elif isinstance(event, Upgrade):
@@ -215,13 +216,13 @@ class Connection(asyncio.Protocol):
                 else:
                     incoming.feed_end()
                     self._incoming = None
-        if reader.pending or (self._incoming is not None and self._incoming.full):
+        if events or reader.unparsed or (self._incoming is not None and self._incoming.full):
             self.pause_reading()
-        elif self._current is None:
+        elif self._current is None and (reader.begun or reader.ended or self._paused):
             self._await_more()
 
     def _await_more(self) -> None:
-        """There is nothing that could be acted upon."""
+        """Nothing is being answered, and nothing has arrived that could be acted upon."""
         if self.wire.gone:
             return
         if self._reader.ended:
@@ -246,7 +247,7 @@ class Connection(asyncio.Protocol):
         app = shared.app if shared.limit_concurrency is None else self._admit(shared.limit_concurrency)
         # RFC 9112 §9.6: the last answer says so
         cycle = Cycle(self, self.wire, self._scope_of(head), app, head.persists and not self._draining)
-        if head.fields.get(b"expect", b"").lower() == b"100-continue" and head.version == "1.1":
+        if b"expect" in head.fields and head.fields[b"expect"].lower() == b"100-continue" and head.version == "1.1":
             cycle.expects_continue = True  # RFC 9110 §10.1.1: an HTTP/1.0 client's is ignored
         self._current = cycle
         self.state = ANSWERING
@@ -258,8 +259,6 @@ class Connection(asyncio.Protocol):
             self._incoming = cycle
         if self._reader.ended:
             self._deadline.set(PATIENCE)
-        else:
-            self._deadline.clear()
         context = contextvars.Context() if shared.reset_contextvars else contextvars.copy_context()
         self.stepping = True
         try:
@@ -355,7 +354,7 @@ class Connection(asyncio.Protocol):
             self.close(linger=self._incoming is not None)
             return
         self.state = IDLE
-        self._deadline.set(self.shared.keep_alive_seconds)
+        self._deadline.set(self.shared.keep_alive_seconds, now)
         if self.stepping:
             return  # `_advance` goes on.
         if self._reader.pending:

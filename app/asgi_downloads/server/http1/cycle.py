@@ -25,9 +25,6 @@ from asgi_downloads.server.wire.wire import Buffer, Wire
 BODY_LIMIT = 65536
 """How much of a request's content is kept for the application before the client has to wait."""
 
-JOIN_LIMIT = 65536
-"""Parts of a write that are together no larger are copied into one; larger ones stay apart."""
-
 
 class Host(Protocol):
     """The connection of a cycle, as far as that has to do with it."""
@@ -204,7 +201,7 @@ class Cycle:
         if self.expects_continue and not self.started and not self._gone():
             self.expects_continue = False
             self._overhead += 25
-            await self.wire.send_rest([b"HTTP/1.1 100 Continue\r\n\r\n"])
+            await self.wire.send([b"HTTP/1.1 100 Continue\r\n\r\n"])
         while not (self.complete or self._gone()):
             if self._body or not (self.more_body or self._body_given):
                 body = bytes(self._body) if self._body else b""
@@ -240,9 +237,9 @@ class Cycle:
                 part.taken = True
                 await self._whole(self._send_slice(part.descriptor, part.offset, part.count, more_body))
             else:
-                unsent = self._send_body(body, more_body)
-                if unsent is not None:
-                    await self._whole(self.wire.send_rest(unsent))
+                rest = self._send_body(body, more_body)
+                if rest is not None:
+                    await self._whole(rest)
                 if more_body:
                     await self.wire.share(len(body))
         elif kind == BROKEN:
@@ -326,7 +323,7 @@ class Cycle:
         """Send the head that waits for a body; the loop has turned without one."""
         if self._held and not self.complete and not self._gone():
             try:
-                sent = self.wire.try_send(self._held)
+                sent = self.wire.try_send((self._held,))
             except ClientDisconnected:
                 return
             if sent and not self._head_sent:
@@ -334,40 +331,32 @@ class Cycle:
                 self.first_byte_at = monotonic()
             self._held = self._held[sent:]
 
-    def _send_body(self, body: Buffer, more_body: bool) -> Sequence[Buffer] | None:
-        """Send a part of the content as far as it goes at once; what is left, or None."""
-        held = self._held
-        if self._framing is NONE:
-            data: Buffer = held
+    def _send_body(self, body: Buffer, more_body: bool) -> Awaitable[None] | None:
+        """Send a part of the content as far as it goes at once; what sends the rest, or None."""
+        held, size = self._held, len(body)
+        parts: tuple[Buffer, ...] = (held, body)
+        if self._framing is LENGTH:
+            self._count(size, more_body)
         elif self._framing is CHUNKED:
-            before, after = self._chunk(len(body), more_body)
-            if len(body) > JOIN_LIMIT:
-                return self._with_held(before, body, after)
-            data = b"".join((held, before, body, after))
-        else:
-            if self._framing is LENGTH:
-                self._count(len(body), more_body)
-            if held and len(body) > JOIN_LIMIT:
-                return self._with_held(body)
-            data = b"".join((held, body)) if held else body
-        if not data:
-            return None
-        sent = self.wire.try_send(data)
+            before, after = self._chunk(size, more_body)
+            parts = (held, before, body, after)
+            size += len(before) + len(after)
+        elif self._framing is NONE:
+            parts, size = (held,), 0
         if held:
-            self._held = b""
-            self._head_sent = True
-            if more_body and self.first_byte_at is None:  # Otherwise the first byte is also the last.
-                self.first_byte_at = monotonic()
-        return None if sent == len(data) else [memoryview(data)[sent:]]
+            size += len(held)
+            self._let_head_go(more_body)
+        if not size:
+            return None
+        sent = self.wire.try_send(parts)
+        return None if sent == size else self.wire.send_rest(parts, sent)
 
-    def _with_held(self, *parts: Buffer) -> list[Buffer]:
-        """The parts, to be sent one after another, with the head before them if that still waits."""
-        if not self._held:
-            return list(parts)
-        held, self._held = self._held, b""
+    def _let_head_go(self, more_body: bool) -> None:
+        """The head is sent with what is sent next."""
+        self._held = b""
         self._head_sent = True
-        self.first_byte_at = self.first_byte_at or monotonic()
-        return [held, *parts]
+        if more_body and self.first_byte_at is None:  # Otherwise the first byte is also the last.
+            self.first_byte_at = monotonic()
 
     def _chunk(self, size: int, more_body: bool) -> tuple[bytes, bytes]:
         """What frames `size` bytes of content as a chunk."""
@@ -417,12 +406,16 @@ class Cycle:
             before, after = self._chunk(count, more_body)
         elif self._framing is LENGTH:
             self._count(count, more_body)
-        await wire.send_rest(self._with_held(before))
+        held = self._held
+        if held:
+            self._let_head_go(more_body)
+        if held or before:
+            await wire.send((held, before))
         if count:
             self.zero_copy = True
             await wire.send_file(descriptor, offset, count)
         if after:
-            await wire.send_rest((after,))
+            await wire.send((after,))
         if more_body:
             await wire.share(0)
 
@@ -430,7 +423,8 @@ class Cycle:
         self.complete = True
         self.outcome = self.outcome or "complete"
         self._accepted_after = self.wire.accepted
-        self._wake_receive()
+        if self._news is not None:
+            self._news.set()
         self._host.cycle_ended(self)
 
 

@@ -37,15 +37,11 @@ class Deadline:
         self._timer: asyncio.TimerHandle | None = None
         self._rings_at = NEVER
 
-    def set(self, seconds: float) -> None:
-        """It is in so many seconds from now, whenever it was before."""
-        self._at = at = monotonic() + seconds
+    def set(self, seconds: float, now: float | None = None) -> None:
+        """It is in so many seconds from `now`, whenever it was before."""
+        self._at = at = (monotonic() if now is None else now) + seconds
         if at < self._rings_at:
             self._arm(at, seconds)
-
-    def clear(self) -> None:
-        """There is none."""
-        self._at = NEVER
 
     def cancel(self) -> None:
         """There is none, and no timer that keeps the connection alive."""

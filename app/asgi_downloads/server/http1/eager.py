@@ -47,7 +47,7 @@ else:
 
         def start(self, coroutine: Coroutine[Any, Any, None], context: Context) -> asyncio.Task[None] | None:
             """Run the coroutine in `context` up to its first wait; None if it has ended, else the task that goes on."""
-            if self._task.done() or self._task.cancelling():
+            if self._task.cancelling():
                 self._make_ready()
             task, rest = self._task, self._rest
             _enter_task(self._loop, task)

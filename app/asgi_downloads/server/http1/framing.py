@@ -69,7 +69,7 @@ def persistence(
 
 
 def chunk(size: int, more: bool) -> tuple[bytes, bytes]:
-    """What stands before and after `size` bytes of content in chunks (RFC 9112 §7.1); with the last one if not `more`."""
+    """What stands before and after `size` bytes in chunked content (RFC 9112 §7.1); the end of all if not `more`."""
     if not size:  # A chunk of no bytes would be the last.
         return b"", b"" if more else b"0\r\n\r\n"
     return b"%x\r\n" % size, b"\r\n" if more else b"\r\n0\r\n\r\n"

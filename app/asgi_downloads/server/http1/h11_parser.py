@@ -18,6 +18,7 @@ _LENIENCIES = re.compile(
     re.DOTALL,
 )
 """What h11 lets pass in a head."""
+_SPACES = re.compile(rb" +")  # RFC 9112 §3: several may be taken for one, as llhttp does
 _CODINGS = re.compile(rb"(?i)\r\ntransfer-encoding:([^\r]*)")
 
 
@@ -97,8 +98,7 @@ def _read(whole: bytes) -> Head:
     line, fields = whole.split(b"\r\n", 1)
     message = h11.Connection(h11.SERVER)
     try:
-        # RFC 9112 §3: more than one space is one, as for llhttp
-        message.receive_data(b" ".join(filter(None, line.split(b" "))) + b"\r\n" + fields)
+        message.receive_data(_SPACES.sub(b" ", line) + b"\r\n" + fields)
         event = message.next_event()
     except h11.RemoteProtocolError:
         raise Refused(400) from None

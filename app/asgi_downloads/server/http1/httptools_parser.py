@@ -33,36 +33,28 @@ class HttpToolsParser:
         """Take in bytes and return the events that they complete."""
         events = self._events = []
         rest: bytes | None = data
-        while rest and not self.done:
+        while rest is not None:  # Once, but for a wish to upgrade.
             try:
-                rest = self._parse(rest) if self._content is None else self._read(self._content, rest)
-            except Refused as refused:
-                if not self.done:  # Otherwise it is our own way to stop llhttp.
-                    events.append(refused)
+                if self._content is None:
+                    self._llhttp.feed_data(rest)
+                    rest = None
+                else:
+                    rest = self._read(self._content, rest)
+            except httptools.HttpParserUpgrade as wish:
+                assert rest is not None
+                rest = rest[wish.args[0] :]
+                if isinstance(last := events[-1], Upgrade):
+                    last.rest, rest = rest, None
+            except (httptools.HttpParserError, Refused) as error:
+                rest = None
+                if not self.done:  # Otherwise it is our own way to stop.
                     self.done = True
+                    events.append(_refusal(error))
         return events
 
     def close(self) -> None:
         """Let go of llhttp, which refers to our callbacks."""
-        del self._llhttp
-
-    def _parse(self, data: bytes) -> bytes | None:
-        """Have llhttp read; what follows a wish to upgrade, else None."""
-        try:
-            self._llhttp.feed_data(data)
-        except httptools.HttpParserUpgrade as wish:
-            rest = data[wish.args[0] :]
-            if self._content is not None:
-                return self._read(self._content, rest)
-            if isinstance(last := self._events[-1], Upgrade):
-                last.rest = rest
-            return rest
-        except httptools.HttpParserError as error:
-            if isinstance(error.__context__, Refused):
-                raise error.__context__ from None
-            # RFC 9110 §15.6.6: digits and a dot, but no version that there is
-            raise Refused(505 if error.args == ("Invalid HTTP version",) else 400) from None
-        return None
+        self.__dict__.pop("_llhttp", None)
 
     def _read(self, content: ContentReader, data: bytes) -> bytes | None:
         """Read content without llhttp; what follows the request when it is whole, else None."""
@@ -89,7 +81,10 @@ class HttpToolsParser:
         target, self._target = self._target, b""
         headers, self._headers = self._headers, []
         fields = dict(headers)
-        head = Head(llhttp.get_method(), target, llhttp.get_http_version(), headers, fields)
+        # What persists unasked is HTTP/1.1 (RFC 9112 §9.3); to ask llhttp makes a string each time.
+        unasked = b"connection" not in fields and b"proxy-connection" not in fields and llhttp.should_keep_alive()
+        version = "1.1" if unasked else llhttp.get_http_version()
+        head = Head(llhttp.get_method(), target, version, headers, fields)
         self._persists = head.persists
         if b"upgrade" in fields and llhttp.should_upgrade():
             if b"content-length" in fields or b"transfer-encoding" in fields:
@@ -111,3 +106,12 @@ class HttpToolsParser:
         if not self._persists:
             self.done = True
             raise Refused(400)  # llhttp stops; what follows is not looked at (RFC 9112 §9.6)
+
+
+def _refusal(error: Exception) -> Refused:
+    if isinstance(error, Refused):
+        return error
+    if isinstance(error.__context__, Refused):
+        return error.__context__
+    # RFC 9110 §15.6.6: digits and a dot, but no version that there is
+    return Refused(505 if error.args == ("Invalid HTTP version",) else 400)

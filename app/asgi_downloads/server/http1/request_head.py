@@ -4,17 +4,16 @@ What the parsers let through wrongly is refused here, so that both of them behav
 """
 
 import re
-from functools import lru_cache
 from ipaddress import AddressValueError, IPv6Address
 
 from asgi_downloads.http.message import Header
 
 METHODS = {
-    name.encode("ascii"): name
+    name: name.decode("ascii")
     for name in (
-        "GET HEAD POST PUT PATCH DELETE OPTIONS TRACE ACL BIND CHECKOUT COPY LINK LOCK M-SEARCH MERGE MKACTIVITY"
-        " MKCALENDAR MKCOL MOVE NOTIFY PROPFIND PROPPATCH PURGE REBIND REPORT SEARCH SUBSCRIBE UNBIND UNLINK UNLOCK"
-        " UNSUBSCRIBE"
+        b"GET HEAD POST PUT PATCH DELETE OPTIONS TRACE ACL BIND CHECKOUT COPY LINK LOCK M-SEARCH MERGE MKACTIVITY"
+        b" MKCALENDAR MKCOL MOVE NOTIFY PROPFIND PROPPATCH PURGE REBIND REPORT SEARCH SUBSCRIBE UNBIND UNLINK UNLOCK"
+        b" UNSUBSCRIBE"
     ).split()
 }
 """Those that llhttp knows, but for CONNECT: nobody here is a proxy (RFC 9110 §9.3.6)."""
@@ -32,6 +31,10 @@ _VISIBLE = bytes(byte if 0x21 <= byte < 0x7F and byte != 0x23 else 0 for byte in
 
 _LONGEST_HOST = 300
 """Bytes of a Host: a name has 255 at most (RFC 1035 §2.3.4), so nothing longer is looked at, or remembered."""
+
+_known_hosts: set[bytes] = set()
+"""Values of Host that are well-formed: most clients send the same one again and again."""
+_KNOWN_HOSTS_LIMIT = 256
 
 _PORT = rb"(?::[0-9]*)?"
 _NAME = re.compile(rb"(?:[A-Za-z0-9\-._~!$&'()*+,;=]|%%[0-9A-Fa-f]{2})*%b" % _PORT)  # reg-name, also IPv4
@@ -77,7 +80,7 @@ class Head:
         if host is None:
             if version == "1.1":
                 raise Refused(400)  # RFC 9112 §3.2
-        elif not valid_host(host):
+        elif host not in _known_hosts and not valid_host(host):
             raise Refused(400)  # RFC 9112 §3.2
         if target.startswith(b"/"):
             if target.translate(_VISIBLE) != target:
@@ -139,15 +142,15 @@ def persists(version: str, headers: list[Header]) -> bool:
 
 def valid_host(value: bytes) -> bool:
     """Whether a Host value is `uri-host [ ":" port ]` (RFC 9110 §7.2, RFC 3986 §3.2.2); an empty one is."""
-    return len(value) <= _LONGEST_HOST and _is_host(value)
-
-
-@lru_cache(256)
-def _is_host(value: bytes) -> bool:
-    if _NAME.fullmatch(value):
-        return True
-    match = _LITERAL.fullmatch(value)
-    return match is not None and (match["ipv6"] is None or _is_ipv6(match["ipv6"]))
+    if len(value) > _LONGEST_HOST:
+        return False
+    if not _NAME.fullmatch(value):
+        match = _LITERAL.fullmatch(value)
+        if match is None or (match["ipv6"] is not None and not _is_ipv6(match["ipv6"])):
+            return False
+    if len(_known_hosts) < _KNOWN_HOSTS_LIMIT:
+        _known_hosts.add(value)
+    return True
 
 
 def _is_ipv6(text: bytes) -> bool:

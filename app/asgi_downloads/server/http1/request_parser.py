@@ -59,67 +59,59 @@ class RequestReader:
     def __init__(self, parser: RequestParser, limit: int) -> None:
         self.events: deque[Event] = deque()
         """Those that were parsed and not taken."""
+        self.unparsed = b""
+        self.ended = False
+        """Whether the client sends no more."""
+        self.begun = False
+        """Whether something was parsed of which there is no event yet: a part of a head."""
         self._parser = parser
         self._limit = self._room = limit
-        self._input = b""
-        self._at = 0
 
     @property
     def pending(self) -> bool:
         """Whether there is something to be taken, or to be parsed."""
-        return bool(self.events or self._input)
-
-    @property
-    def begun(self) -> bool:
-        """Whether something has come of which there is no event yet: a part of a head."""
-        return self._room < self._limit
+        return bool(self.events or self.unparsed)
 
     def feed(self, data: bytes) -> None:
         """Take in bytes that have arrived; what is no request any more is thrown away."""
-        if self._parser.done:
-            if self.events and isinstance(last := self.events[-1], Upgrade):
-                last.rest += data
-        elif self.events or self._input or len(data) > SLICE or len(data) > self._room:
-            self._input = self._input[self._at :] + data
-            self._at = 0
-        else:
-            self._parse(data)
+        if not self._parser.done:
+            self.unparsed = self.unparsed + data if self.unparsed else data
+        elif self.events and isinstance(last := self.events[-1], Upgrade):
+            last.rest += data
 
     def next(self) -> Event | None:
         """The next event, for which more is parsed if need be; None while there is none."""
-        while not self.events and self._input:
-            if not self._room:
+        events = self.events
+        while not events:
+            data = self.unparsed
+            if not data:
+                return None
+            room = self._room
+            if not room:
                 self.refuse(414 if 2 * self._parser.target_length > self._limit else 431)
                 break
-            data = self._input[self._at : self._at + min(SLICE, self._room)]
-            self._at += len(data)
-            if self._at == len(self._input):
-                self._input, self._at = b"", 0
-            self._parse(data)
-        return self.events.popleft() if self.events else None
+            if len(data) > SLICE or len(data) > room:
+                data = data[: min(SLICE, room)]
+            self.unparsed = self.unparsed[len(data) :]
+            events += self._parser.feed(data)
+            self.begun = not events
+            self._room = self._limit if events else room - len(data)
+            if self._parser.done:
+                if isinstance(last := events[-1], Upgrade):
+                    last.rest += self.unparsed
+                self.unparsed = b""
+        return events.popleft()
 
     def refuse(self, status: int) -> None:
         """Nothing more is a request; `status` answers what has begun, after the answers to all that was whole."""
         if not self._parser.done:
             self._parser.done = True
-            self._input, self._at = b"", 0
+            self.unparsed = b""
             self.events.append(Refused(status))
 
     def close(self) -> None:
         """Throw away what has arrived and what still will."""
         self._parser.done = True
         self._parser.close()
-        self._input, self._at = b"", 0
+        self.unparsed = b""
         self.events.clear()
-
-    def _parse(self, data: bytes) -> None:
-        events = self._parser.feed(data)
-        if not events:
-            self._room -= len(data)
-            return
-        self._room = self._limit
-        self.events += events
-        if self._parser.done:
-            if isinstance(last := events[-1], Upgrade):
-                last.rest += self._input[self._at :]
-            self._input, self._at = b"", 0

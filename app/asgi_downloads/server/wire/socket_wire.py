@@ -16,7 +16,6 @@ from fcntl import ioctl
 from struct import pack, unpack
 from termios import TIOCOUTQ
 from time import monotonic
-from typing import Any
 
 from uvicorn.protocols.utils import ClientDisconnected
 
@@ -70,30 +69,28 @@ class SocketWire(Wire):
         """Up to here the file was in the page cache when it was asked, at `_asked_at`."""
         self._asked_at = 0.0
 
-    def try_send(self, data: Buffer) -> int:
-        return self._write(os.write, data)
-
-    async def send_rest(self, data: Sequence[Buffer]) -> None:
-        rest = [view for buffer in data if (view := memoryview(buffer).cast("B"))]
-        while rest:
-            sent = self._write(os.writev, rest)
-            while rest and sent >= len(rest[0]):
-                sent -= len(rest.pop(0))
-            if rest:
-                rest[0] = rest[0][sent:]
-                await self._writable(self._wake)
-
-    def _write(self, call: Callable[[int, Any], int], data: Any) -> int:
+    def try_send(self, parts: Sequence[Buffer]) -> int:
         if self.gone:
             raise ClientDisconnected
         try:
-            sent = call(self.fd, data)
+            sent = os.writev(self.fd, parts)
         except BlockingIOError:
             return 0
         except OSError as exc:
             raise self._lost(exc) from exc
         self.accepted += sent
         return sent
+
+    async def send_rest(self, parts: Sequence[Buffer], sent: int) -> None:
+        rest = [memoryview(part).cast("B") for part in parts]
+        while True:
+            while rest and sent >= len(rest[0]):
+                sent -= len(rest.pop(0))
+            if not rest:
+                return
+            rest[0] = rest[0][sent:]
+            await self._writable(self._wake)
+            sent = self.try_send(rest)
 
     async def send_file(self, file: int, offset: int, count: int) -> None:
         """Send `count` bytes of the descriptor `file` from `offset` on, by reference to its pages.
@@ -169,7 +166,7 @@ class SocketWire(Wire):
             raise BrokenTransfer(f"the file cannot be read: {exc.strerror}") from exc
         if not data:
             raise BrokenTransfer("the file became shorter while it was sent")
-        await self.send_rest([data])
+        await self.send([data])
         self._offset += len(data)
         await self.share(len(data))
 

@@ -170,6 +170,12 @@ class Served:
         """What the connections of this server have in common."""
         return Shared.of(self.config)
 
+    def drain(self) -> None:
+        """Have all connections answer once more (on the server's loop)."""
+        for item in self.state.connections:
+            assert isinstance(item, Connection)
+            item.drain()
+
     def waiting(self) -> bool:
         """Whether a client is being waited for (on the server's loop)."""
         return any(isinstance(item, Connection) and item.wire.pending() for item in self.state.connections)

@@ -1,4 +1,4 @@
-"""What may arrive on a connection, and what both parsers must make of it: one table, for the parsers and for the wire."""
+"""What may arrive on a connection, and what it is: one table for both parsers, alone and on the wire."""
 
 from dataclasses import dataclass
 
@@ -27,8 +27,8 @@ def root(method: str = "GET", content: bytes = b"") -> tuple[tuple[str, bytes, b
     return ((method, b"/", content),)
 
 
-def refused(id: str, data: bytes, status: int = 400) -> Case:
-    return Case(id, data, (status,), persists=False)
+def refused(name: str, data: bytes, status: int = 400) -> Case:
+    return Case(name, data, (status,), persists=False)
 
 
 def head(line: bytes) -> bytes:
@@ -171,7 +171,8 @@ ACCEPTED = [
     Case("close-on-a-second-line", GET + b"Connection: keep-alive\r\n" + CLOSE + b"\r\n", root(), persists=False),
     Case("keep-alive-in-http-1.0", b"GET / HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n", root()),
     Case("close-wins-in-http-1.0", b"GET / HTTP/1.0\r\nConnection: close, keep-alive\r\n\r\n", root(), persists=False),
-    Case("proxy-connection-is-nothing", b"GET / HTTP/1.0\r\nProxy-Connection: keep-alive\r\n\r\n", root(), persists=False),
+    Case("proxy-keep-alive-is-none", b"GET / HTTP/1.0\r\nProxy-Connection: keep-alive\r\n\r\n", root(), persists=False),
+    Case("proxy-close-is-one", GET + b"Proxy-Connection: close\r\n\r\n", root(), persists=False),
     Case("upgrade", GET + H2C + b"\r\n", root()),
     Case("upgrade-with-content", POST + H2C + b"Content-Length: 3\r\n\r\nabc", root("POST", b"abc")),
     Case("upgrade-with-no-content", POST + H2C + b"Content-Length: 0\r\n\r\n", root("POST")),

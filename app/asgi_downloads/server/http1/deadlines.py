@@ -30,16 +30,19 @@ class Deadline:
     To move it further away costs nothing: the timer that is set finds out when it rings.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, expired: Callable[[], None]) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, expired: Callable[[], None], clock: Callable[[], float] = monotonic
+    ) -> None:
         self._loop = loop
         self._expired = expired
+        self._clock = clock
         self._at = NEVER
         self._timer: asyncio.TimerHandle | None = None
         self._rings_at = NEVER
 
     def set(self, seconds: float, now: float | None = None) -> None:
         """It is in so many seconds from `now`, whenever it was before."""
-        self._at = at = (monotonic() if now is None else now) + seconds
+        self._at = at = (self._clock() if now is None else now) + seconds
         if at < self._rings_at:
             self._arm(at, seconds)
 
@@ -62,7 +65,7 @@ class Deadline:
         self._rings_at = NEVER
         if self._at == NEVER:
             return
-        left = self._at - monotonic()
+        left = self._at - self._clock()
         if left > 0:
             self._arm(self._at, left)
         else:

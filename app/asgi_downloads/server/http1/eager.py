@@ -24,7 +24,8 @@ if sys.version_info >= (3, 12):
             task = asyncio.Task(coroutine, loop=self._loop, eager_start=True, context=context)
             if not task.done():
                 return task
-            task.result()
+            if not task.cancelled():
+                task.result()
             return None
 
 else:
@@ -53,7 +54,7 @@ else:
             _enter_task(self._loop, task)
             try:
                 awaited = context.run(coroutine.send, None)
-            except StopIteration:
+            except (StopIteration, asyncio.CancelledError):
                 return None
             finally:
                 _leave_task(self._loop, task)

@@ -19,7 +19,7 @@ _LENIENCIES = re.compile(
 )
 """What h11 lets pass in a head."""
 _SPACES = re.compile(rb" +")  # RFC 9112 §3: several may be taken for one, as llhttp does
-_CODINGS = re.compile(rb"(?i)\r\ntransfer-encoding:([^\r]*)")
+_CODINGS = re.compile(rb"(?i)\r\ntransfer-encoding:[ \t]*([^\r]*)")
 
 
 class H11Parser:

@@ -88,7 +88,8 @@ class Head:
             self.path, _, self.query = target.partition(b"?")
         else:
             self._split(target)
-        self.persists = version == "1.1" if b"connection" not in fields else persists(version, headers)
+        asked = b"connection" in fields or b"proxy-connection" in fields
+        self.persists = persists(version, headers) if asked else version == "1.1"
 
     def _split(self, target: bytes) -> None:
         """Take in a target in absolute form, or `*` (RFC 9112 §3.2)."""
@@ -125,7 +126,7 @@ def _check_framing(version: str, headers: list[Header], fields: dict[bytes, byte
 
 def check_codings(value: bytes) -> None:
     """Raise `Refused` for a Transfer-Encoding other than `chunked`."""
-    *others, last = [coding.strip() for coding in value.lower().split(b",")]
+    *others, last = [coding.strip(b" ") for coding in value.lower().split(b",")]
     if last != b"chunked" or b"chunked" in others:
         raise Refused(400)  # RFC 9112 §6.3: where such content ends cannot be known
     if others:
@@ -133,11 +134,16 @@ def check_codings(value: bytes) -> None:
 
 
 def persists(version: str, headers: list[Header]) -> bool:
-    """Whether the connection goes on: `close` wins over all else (RFC 9112 §9.3)."""
-    options = {
-        option.strip() for name, value in headers if name == b"connection" for option in value.lower().split(b",")
-    }
-    return b"close" not in options and (version == "1.1" or b"keep-alive" in options)
+    """Whether the connection goes on: `close` wins over all else (RFC 9112 §9.3), also where llhttp alone reads it."""
+    options = [
+        (name, option.strip())
+        for name, value in headers
+        if name == b"connection" or name == b"proxy-connection"
+        for option in value.lower().split(b",")
+    ]
+    if any(option == b"close" for _, option in options):
+        return False
+    return version == "1.1" or (b"connection", b"keep-alive") in options
 
 
 def valid_host(value: bytes) -> bool:

@@ -19,7 +19,7 @@ def _limits() -> Limits:
     """Limits as this process's environment has them; one that cannot be used ends the process with one line."""
     known = (CONFIG, PREFIX + "STALL_TIMEOUT")
     try:
-        settings = Settings.load({}, {name: os.environ[name] for name in known if name in os.environ})
+        settings = Settings.from_environment({name: os.environ[name] for name in known if name in os.environ})
     except SettingsError as error:
         raise SystemExit(f"asgi-downloads: {error}") from None
     return Limits(stall_seconds=settings.stall_timeout)

@@ -243,7 +243,7 @@ class Cycle:
                 if more_body:
                     await self.wire.share(len(body))
         elif kind == BROKEN:
-            await self._end_failed()
+            self._break_off()
             return
         elif kind == "http.response.zerocopysend" and self.wire.in_flight is not None:
             await self._whole(self._zero_copy_send(message, more_body))

@@ -42,7 +42,7 @@ from asgi_downloads.server.wire.wire import TransportWire, Wire
 EVENTS_IN_A_TURN = 1024
 """How much input is acted upon in one turn of the loop; then the others have theirs."""
 
-REQUEST_COST = 32
+REQUEST_COST = 64
 """What a request counts towards `EVENTS_IN_A_TURN`, where a piece of content counts 1."""
 
 LINGER_SECONDS = 1.0

@@ -286,7 +286,7 @@ def test_a_file_edited_at_any_moment_never_ends_in_a_complete_answer_with_foreig
 
 def test_a_file_edited_while_it_is_in_the_queues_of_tcp(setup: Setup, tmp_path: Path) -> None:
     with Served(setup, Paths(tmp_path / "file")) as served:
-        for read in (0, 30 * MIB):
+        for read in (0, 30 * MIB, 40 * MIB, 43 * MIB, 46 * MIB):
             (tmp_path / "file").write_bytes(b"a" * 48 * MIB)
             assert edited_in_place(served, tmp_path / "file", read) in (b"", b"a" * 48 * MIB)
     assert all(cycle.zero_copy for cycle in served.answered)

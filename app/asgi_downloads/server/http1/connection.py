@@ -299,15 +299,11 @@ class Connection(asyncio.Protocol):
 
     def _refuse(self, status: int) -> None:
         """What has arrived is no request, or never becomes one."""
-        broken, self._incoming = self._incoming, None
-        if broken is None:
+        if self._incoming is not None:  # Its head was good and was answered, or is being; but its content never ends.
+            self.close(linger=True)
+        else:
             self.shared.logger.warning("Invalid HTTP request received.")
             self._answer_alone(status)
-        elif broken is self._current:  # Its head was good and it is being answered, but its content never ends.
-            broken.disconnect()
-            broken.keep_alive = False
-        else:
-            self.close(linger=True)
 
     def _answer_alone(self, status: int) -> None:
         """A last answer of our own."""
@@ -388,6 +384,8 @@ class Connection(asyncio.Protocol):
             return
         self._reader.close()
         self.wire.lose()
+        if self._current is not None:
+            self._current.disconnect()
         if linger and not self._reader.ended and not self._encrypted and self.transport.can_write_eof():
             self.state = LINGERING
             if self._paused:

@@ -4,8 +4,8 @@ Made before workers are forked, so that they share what they count in; nothing t
 on the way of a request.
 """
 
+import asyncio
 import importlib.util
-from collections.abc import Callable
 
 from asgi_downloads.asgi.types import ASGIApp
 from asgi_downloads.server.around.access_log import AccessLog
@@ -15,7 +15,7 @@ from asgi_downloads.server.around.metrics import Metrics, MetricsEndpoint
 from asgi_downloads.server.around.observation import Observed, record, refusal
 from asgi_downloads.server.around.rate_limit import RateLimited
 from asgi_downloads.server.errors import StartError
-from asgi_downloads.server.http1.connection import Connection
+from asgi_downloads.server.http1.connection import Observer
 from asgi_downloads.server.http1.cycle import Cycle
 from asgi_downloads.service.settings import Settings
 
@@ -72,22 +72,28 @@ class Surroundings:
             app = Forwarded(app, settings.forwarded_allow_ips)
         return app
 
-    def hooks(self) -> dict[str, Callable[..., None]]:
-        """Methods for the protocol class; none where nobody wants to know."""
-        log, metrics = self._log, self._metrics
-        if log is None and metrics is None:
-            return {}
+    def observer(self) -> Observer | None:
+        """What the connections tell of answers; None where nobody wants to know."""
+        if self._log is None and self._metrics is None:
+            return None
+        return _Observer(self._log, self._metrics)
 
-        def on_finished(connection: Connection, cycle: Cycle) -> None:
-            if metrics is not None:
-                metrics.finish(cycle)
-            if log is not None:
-                log.add(record(cycle), connection.loop)
 
-        def on_refused(connection: Connection, status: int) -> None:
-            if metrics is not None:
-                metrics.refused(status)
-            if log is not None:
-                log.add(refusal(status, connection._client), connection.loop)
+class _Observer:
+    """Observer of connections for the access log and the metrics, of which one may be off."""
 
-        return {"on_finished": on_finished, "on_refused": on_refused}
+    def __init__(self, log: AccessLog | None, metrics: Metrics | None) -> None:
+        self._log = log
+        self._metrics = metrics
+
+    def finished(self, cycle: Cycle) -> None:
+        if self._metrics is not None:
+            self._metrics.finish(cycle)
+        if self._log is not None:
+            self._log.add(record(cycle), asyncio.get_running_loop())
+
+    def refused(self, status: int, client: tuple[str, int] | None) -> None:
+        if self._metrics is not None:
+            self._metrics.refused(status)
+        if self._log is not None:
+            self._log.add(refusal(status, client), asyncio.get_running_loop())

@@ -11,7 +11,9 @@ import uvicorn
 from uvicorn.config import STARTUP_FAILURE
 
 from asgi_downloads.server.around.stack import Surroundings
-from asgi_downloads.server.http1.limits import Limits
+from asgi_downloads.server.http1.connection import Connection
+from asgi_downloads.server.http1.deadlines import Limits
+from asgi_downloads.server.http1.server_wide import automatic_parser
 from asgi_downloads.server.process import listen, streams
 from asgi_downloads.server.process.notify import notify
 from asgi_downloads.server.process.server import Server
@@ -55,11 +57,17 @@ class Config(uvicorn.Config):
     """uvicorn's configuration from ours; whole in itself, so that a process needs nothing besides."""
 
     def __init__(self, settings: Settings, factory: Callable[[], ASGIApp]) -> None:
+        surroundings = Surroundings(settings)
         super().__init__(
             factory,
             factory=True,
             interface="asgi3",
-            http="asgi_downloads.server.protocol:AutoZeroCopy",
+            http=partial(  # type: ignore[arg-type]
+                Connection,
+                automatic_parser(),
+                limits=Limits(stall_seconds=settings.stall_timeout),
+                observer=surroundings.observer(),
+            ),
             ws="none",
             lifespan="on",
             server_header=False,
@@ -73,19 +81,12 @@ class Config(uvicorn.Config):
             timeout_graceful_shutdown=settings.graceful_timeout,  # type: ignore[arg-type]
         )
         self.settings = settings
-        self.surroundings = Surroundings(settings)
-        self.limits = Limits(stall_seconds=settings.stall_timeout)
+        self.surroundings = surroundings
 
     def load(self) -> None:
-        """uvicorn's, then what stands around the application, and the limits upon the protocol class.
-
-        That class is made by uvicorn, without arguments of ours.
-        """
+        """Load as uvicorn does, then lay around the application what the settings ask for."""
         super().load()
         self.loaded_app = self.surroundings.around(self.loaded_app)
-        self.http_protocol_class = type(
-            "Protocol", (self.http_protocol_class,), {"limits": self.limits, **self.surroundings.hooks()}
-        )
 
 
 def _ready(announce: Announce, url: str) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from asgi_downloads.asgi.types import Receive, Scope, Send
-from asgi_downloads.server.http1 import descriptors
+from asgi_downloads.server.wire import descriptors
 from tests.server.serving import Served, Setup, temporarily
 
 

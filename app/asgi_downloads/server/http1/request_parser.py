@@ -1,0 +1,117 @@
+"""What arrives on a connection, as events: heads, pieces of content, ends; and what is none of these, refused.
+
+No I/O and no clock: bytes in, events out, parsed no further than somebody asks for them.
+"""
+
+from collections import deque
+from typing import Protocol
+
+from asgi_downloads.server.http1.request_head import Head, Refused
+
+SLICE = 16384
+"""Bytes of input that are parsed at a time, so that a burst of pipelined requests does not become a heap of objects."""
+
+
+class End:
+    """The end of a request, after its head and content."""
+
+
+END = End()
+
+
+class Upgrade:
+    """A request to go on as a WebSocket, and `rest`, the bytes that followed it; the last event of all."""
+
+    __slots__ = ("head", "rest")
+
+    def __init__(self, head: Head, rest: bytes) -> None:
+        self.head = head
+        self.rest = rest
+
+
+Event = Head | bytes | End | Refused | Upgrade
+"""In the order of arrival: for each request a `Head`, its content, `END`. `Refused` is the last event, and stands in
+the place of what cannot be read."""
+
+
+class RequestParser(Protocol):
+    """Parser of one connection's input; with `websockets`, a wish for one is an `Upgrade` and not passed over."""
+
+    done: bool
+    """Whether nothing that still arrives is a request: after one that does not persist, `Refused` or `Upgrade`."""
+
+    def __init__(self, *, websockets: bool) -> None: ...
+
+    @property
+    def target_length(self) -> int:
+        """Bytes of a target of which the head has not ended."""
+
+    def feed(self, data: bytes) -> list[Event]:
+        """Take in bytes and return the events that they complete; content in as many pieces as it comes."""
+
+    def close(self) -> None:
+        """Let go of what would keep the parser alive."""
+
+
+class RequestReader:
+    """Events of one connection's input, in order; `limit` is the most bytes that may come without any event."""
+
+    def __init__(self, parser: RequestParser, limit: int) -> None:
+        self.events: deque[Event] = deque()
+        """Those that were parsed and not taken."""
+        self.unparsed = b""
+        self.ended = False
+        """Whether the client sends no more."""
+        self.begun = False
+        """Whether something was parsed of which there is no event yet: a part of a head."""
+        self._parser = parser
+        self._limit = self._room = limit
+
+    @property
+    def pending(self) -> bool:
+        """Whether there is something to be taken, or to be parsed."""
+        return bool(self.events or self.unparsed)
+
+    def feed(self, data: bytes) -> None:
+        """Take in bytes that have arrived; what is no request any more is thrown away."""
+        if not self._parser.done:
+            self.unparsed = self.unparsed + data if self.unparsed else data
+        elif self.events and isinstance(last := self.events[-1], Upgrade):
+            last.rest += data
+
+    def next(self) -> Event | None:
+        """The next event, for which more is parsed if need be; None while there is none."""
+        events = self.events
+        while not events:
+            data = self.unparsed
+            if not data:
+                return None
+            room = self._room
+            if not room:
+                self.refuse(414 if 2 * self._parser.target_length > self._limit else 431)
+                break
+            if len(data) > SLICE or len(data) > room:
+                data = data[: min(SLICE, room)]
+            self.unparsed = self.unparsed[len(data) :]
+            events += self._parser.feed(data)
+            self.begun = not events
+            self._room = self._limit if events else room - len(data)
+            if self._parser.done:
+                if isinstance(last := events[-1], Upgrade):
+                    last.rest += self.unparsed
+                self.unparsed = b""
+        return events.popleft()
+
+    def refuse(self, status: int) -> None:
+        """Nothing more is a request; `status` answers what has begun, after the answers to all that was whole."""
+        if not self._parser.done:
+            self._parser.done = True
+            self.unparsed = b""
+            self.events.append(Refused(status))
+
+    def close(self) -> None:
+        """Throw away what has arrived and what still will."""
+        self._parser.done = True
+        self._parser.close()
+        self.unparsed = b""
+        self.events.clear()

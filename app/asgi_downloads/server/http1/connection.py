@@ -217,7 +217,9 @@ class Connection(asyncio.Protocol):
                     incoming.feed_end()
                     self._incoming = None
         if events or reader.unparsed or (self._incoming is not None and self._incoming.full):
-            self.pause_reading()
+            if not self._paused and not self.wire.gone:
+                self._paused = True
+                self.transport.pause_reading()
         elif self._current is None and (reader.begun or reader.ended or self._paused):
             self._await_more()
 
@@ -364,12 +366,6 @@ class Connection(asyncio.Protocol):
             self._advance()
         if not self._reader.pending:
             self._resume_reading()
-
-    def pause_reading(self) -> None:
-        """The client has sent enough for now."""
-        if not self._paused and not self.wire.gone:
-            self._paused = True
-            self.transport.pause_reading()
 
     def _resume_reading(self) -> None:
         if self._paused and not self.wire.gone and not self._reader.ended:

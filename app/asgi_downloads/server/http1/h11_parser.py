@@ -69,7 +69,7 @@ class H11Parser:
         self._searched = 0
         read = _read(whole)
         content = b"content-length" in read.fields or b"transfer-encoding" in read.fields
-        if self._websockets and not content and wants_websocket(read.fields):
+        if self._websockets and not content and wants_websocket(read):
             self.done = True
             events.append(Upgrade(read, rest))
             return None

@@ -89,7 +89,7 @@ class HttpToolsParser:
         if b"upgrade" in fields and llhttp.should_upgrade():
             if b"content-length" in fields or b"transfer-encoding" in fields:
                 self._content = ContentReader(fields)
-            elif self._websockets and wants_websocket(fields):
+            elif self._websockets and wants_websocket(head):
                 self.done = True
                 self._events.append(Upgrade(head, b""))
                 return

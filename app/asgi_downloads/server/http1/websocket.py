@@ -6,14 +6,12 @@ from typing import Any
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
-from asgi_downloads.server.http1.request_head import Head
+from asgi_downloads.server.http1.request_head import Head, connection_options
 
 
-def wants_websocket(fields: dict[bytes, bytes]) -> bool:
-    """Whether a request asks for a WebSocket. `fields` is `dict(headers)`."""
-    if fields.get(b"upgrade", b"").lower() != b"websocket":
-        return False
-    return b"upgrade" in [token.strip() for token in fields.get(b"connection", b"").lower().split(b",")]
+def wants_websocket(head: Head) -> bool:
+    """Whether a request asks for a WebSocket."""
+    return head.fields.get(b"upgrade", b"").lower() == b"websocket" and b"upgrade" in connection_options(head.headers)
 
 
 def hand_over(

@@ -15,6 +15,7 @@ from asgi_downloads.asgi.types import Receive, Scope, Send
 from asgi_downloads.server.http1 import connection
 from asgi_downloads.server.http1.connection import EVENTS_IN_A_TURN, REQUEST_COST
 from asgi_downloads.server.http1.deadlines import Limits
+from asgi_downloads.server.http1.request_parser import SLICE
 from tests.server.serving import App, Served, Setup, temporarily
 from tests.support.serving import serving
 
@@ -244,3 +245,25 @@ def test_a_draining_connection_answers_once_more_and_says_so(setup: Setup) -> No
         assert client.response()["connection"] == "close"
         assert client.rest() == b""
     assert len(served.answered) == 2
+
+
+@pytest.mark.parametrize(("waits", "count"), [(0, EVENTS_IN_A_TURN), (1, 2 * EVENTS_IN_A_TURN - REQUEST_COST - 1)])
+def test_content_of_which_a_turn_brought_nothing_is_still_waited_for(setup: Setup, waits: int, count: int) -> None:
+    """The turn finds a part of a line only, after the application was told to wait for more."""
+
+    async def reads(scope: Scope, receive: Receive, send: Send) -> None:
+        for _ in range(waits):
+            await asyncio.sleep(0)
+        while (await receive())["more_body"]:
+            pass
+        await hello(scope, receive, send)
+
+    chunks = b"1\r\nx\r\n" * count
+    head = CHUNKED[:-2] + b"X: "
+    head += b"x" * (SLICE - len(head) - 4 - len(chunks)) + b"\r\n\r\n"
+    with Served(setup, reads) as served, served.connect() as client:
+        client.send(head + chunks + b"1")
+        served.until(lambda: bool(served.state.tasks))
+        time.sleep(0.05)
+        client.send(b"\r\nx\r\n0\r\n\r\n")
+        assert client.response().content == b"hello"

@@ -161,7 +161,6 @@ HOSTS = [
     b"example.com:",
     b":80",
     b"",
-    b"a" * 300,
 ]
 NO_HOSTS = [
     b"a b",
@@ -199,7 +198,6 @@ NO_HOSTS = [
     b"a\n",
     b"[::1]\n",
     b"\t",
-    b"a" * 301,
 ]
 
 

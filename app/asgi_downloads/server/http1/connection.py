@@ -217,9 +217,13 @@ class Connection(asyncio.Protocol):
                     incoming.feed_end()
                     self._incoming = None
         if events or reader.unparsed or (self._incoming is not None and self._incoming.full):
-            self.pause_reading()
+            if not self._paused and not self.wire.gone:
+                self._paused = True
+                self.transport.pause_reading()
         elif self._current is None and (reader.begun or reader.ended or self._paused):
             self._await_more()
+        elif self._incoming is not None:
+            self._resume_reading()
 
     def _await_more(self) -> None:
         """Nothing is being answered, and nothing has arrived that could be acted upon."""
@@ -327,7 +331,7 @@ class Connection(asyncio.Protocol):
         self._let_go()
         if self._paused:
             self.transport.resume_reading()
-        hand_over(self.transport, self.config, self.server_state, self.app_state, upgrade.head, upgrade.rest)
+        hand_over(self.transport, self.config, self.server_state, self.app_state, upgrade.head)
 
     # -- the host of a cycle
 
@@ -362,14 +366,6 @@ class Connection(asyncio.Protocol):
         """The application waits for content of its request."""
         if not self._later:
             self._advance()
-        if not self._reader.pending:
-            self._resume_reading()
-
-    def pause_reading(self) -> None:
-        """The client has sent enough for now."""
-        if not self._paused and not self.wire.gone:
-            self._paused = True
-            self.transport.pause_reading()
 
     def _resume_reading(self) -> None:
         if self._paused and not self.wire.gone and not self._reader.ended:

@@ -6,6 +6,7 @@ The head is held back until the first part of the body, so that a small answer i
 import asyncio
 import os
 from collections.abc import Awaitable, Sequence
+from contextlib import suppress
 from time import monotonic
 from typing import Any, Protocol
 
@@ -33,9 +34,6 @@ class Host(Protocol):
     stepping: bool
     """Whether the first step of an application is being run, after which its head is sent."""
 
-    def pause_reading(self) -> None:
-        """The client has sent enough for now."""
-
     def want_content(self) -> None:
         """The application waits for content of its request."""
 
@@ -55,7 +53,6 @@ class Cycle:
 
     # What a cycle begins with; attributes of the class, because most requests never change them.
     expects_continue = False
-    disconnected = False
     more_body = True
     """Whether content of the request is still to come from the client."""
     _body: bytearray | None = None
@@ -107,7 +104,7 @@ class Cycle:
             broken = _cause(exc, BrokenTransfer)
             if broken is not None:
                 self._break_off("%s %r broken off: %s", self.scope["method"], self.scope["path"], broken)
-            elif not (self._gone() and _cause(exc, ClientDisconnected)):
+            elif not (self.wire.gone and _cause(exc, ClientDisconnected)):
                 logger.error("Exception in ASGI application\n", exc_info=exc)
                 await self._end_failed()
         except BaseException:
@@ -116,7 +113,7 @@ class Cycle:
         else:
             if result is not None:
                 self._break_off("ASGI callable should return None, but returned '%s'.", result)
-            elif self.complete or self._gone():
+            elif self.complete or self.wire.gone:
                 pass
             elif not self.started:
                 logger.error("ASGI callable returned without starting response.")
@@ -130,7 +127,7 @@ class Cycle:
 
     async def _end_failed(self) -> None:
         """After an error of the application: a 500 while nothing is sent, else a visibly broken transfer."""
-        if self.complete or self._gone():
+        if self.complete or self.wire.gone:
             return
         self.outcome = "failed"
         if self._head_sent:
@@ -146,26 +143,22 @@ class Cycle:
             (b"x-content-type-options", b"nosniff"),
             (b"connection", b"close"),
         ]
-        try:
+        with suppress(ClientDisconnected):
             await self.send({"type": "http.response.start", "status": 500, "headers": headers})
             await self.send({"type": "http.response.body", "body": content})
-        except ClientDisconnected:
-            pass
 
     def _break_off(self, message: str = "", *args: object) -> None:
         """Close the connection so that the client cannot take what it has for the whole."""
         if message:
             self._shared.logger.error(message, *args)
-        if self.complete or self._gone():
+        if self.complete or self.wire.gone:
             return
         self.outcome = self.outcome or "failed"
         self._host.break_off(reset=self._framing is CLOSE and self._head_sent)
 
     def disconnect(self) -> None:
-        """The client has gone. Wakes `receive`; every `send` from now on raises `ClientDisconnected`."""
-        if not self.complete:
-            self.disconnected = True
-            self.outcome = self.outcome or "aborted"
+        """The client has gone: `receive` tells, and with the wire every `send`."""
+        self.outcome = self.outcome or "aborted"
         self._wake_receive()
 
     # -- request content
@@ -193,16 +186,13 @@ class Cycle:
         if self._news is not None:
             self._news.set()
 
-    def _gone(self) -> bool:
-        return self.disconnected or self.wire.gone
-
     async def receive(self) -> Message:
         """ASGI receive: `http.request` until the content is read, then `http.disconnect` when that happens."""
-        if self.expects_continue and not self.started and not self._gone():
+        if self.expects_continue and not self.started and not self.wire.gone:
             self.expects_continue = False
             self._overhead += 25
             await self.wire.send([b"HTTP/1.1 100 Continue\r\n\r\n"])
-        while not (self.complete or self._gone()):
+        while not (self.complete or self.wire.gone):
             if self._body or not (self.more_body or self._body_given):
                 body = bytes(self._body) if self._body else b""
                 self._body = None
@@ -222,7 +212,7 @@ class Cycle:
         kind = message["type"]
         if self.complete:
             raise RuntimeError(f"Unexpected ASGI message '{kind}' sent, after response already completed.")
-        if self.disconnected or self.wire.gone:
+        if self.wire.gone:
             raise ClientDisconnected
         if not self.started:
             if kind != "http.response.start":
@@ -321,15 +311,13 @@ class Cycle:
 
     def flush_head(self) -> None:
         """Send the head that waits for a body; the loop has turned without one."""
-        if self._held and not self.complete and not self._gone():
-            try:
+        if self._held and not self.complete and not self.wire.gone:
+            with suppress(ClientDisconnected):
                 sent = self.wire.try_send((self._held,))
-            except ClientDisconnected:
-                return
-            if sent and not self._head_sent:
-                self._head_sent = True
-                self.first_byte_at = monotonic()
-            self._held = self._held[sent:]
+                if sent and not self._head_sent:
+                    self._head_sent = True
+                    self.first_byte_at = monotonic()
+                self._held = self._held[sent:]
 
     def _send_body(self, body: Buffer, more_body: bool) -> Awaitable[None] | None:
         """Send a part of the content as far as it goes at once; what sends the rest, or None."""

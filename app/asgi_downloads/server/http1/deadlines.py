@@ -7,9 +7,6 @@ from time import monotonic
 
 NEVER = float("inf")
 
-LONGEST_TIMER = 3600.0
-"""Seconds; a timer is not set for longer."""
-
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -56,7 +53,6 @@ class Deadline:
     def _arm(self, at: float, seconds: float) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        seconds = min(seconds, LONGEST_TIMER)
         self._timer = self._loop.call_later(seconds, self._ring)
         self._rings_at = at
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from enum import Enum
 
 from asgi_downloads.http.message import Header
+from asgi_downloads.server.http1.request_head import connection_options
 
 
 class Framing(Enum):
@@ -57,10 +58,8 @@ def persistence(
     keep_alive: bool, version: str, headers: Sequence[Header], fields: dict[bytes, bytes]
 ) -> tuple[bool, bytes]:
     """Whether the connection goes on, and the line that says so where it does not go without saying (RFC 9112 §9.3)."""
-    if b"connection" in fields:
-        options = b",".join([value for name, value in headers if name == b"connection"]).lower().split(b",")
-        if b"close" in [option.strip() for option in options]:
-            return False, b""
+    if b"connection" in fields and b"close" in connection_options(headers):
+        return False, b""
     if not keep_alive:
         return False, b"connection: close\r\n"  # RFC 9112 §9.6
     if version == "1.0" and b"connection" not in fields:

@@ -67,11 +67,11 @@ class H11Parser:
         whole, rest = bytes(head[:end]), bytes(head[end:])
         head.clear()
         self._searched = 0
-        read = _read(whole)
+        read = _read_head(whole)
         content = b"content-length" in read.fields or b"transfer-encoding" in read.fields
-        if self._websockets and not content and wants_websocket(read.fields):
+        if self._websockets and not content and wants_websocket(read):
             self.done = True
-            events.append(Upgrade(read, rest))
+            events.append(Upgrade(read))
             return None
         self._persists = read.persists
         events.append(read)
@@ -88,8 +88,8 @@ class H11Parser:
         return rest
 
 
-def _read(whole: bytes) -> Head:
-    """Read a head. Raises `Refused`."""
+def _read_head(whole: bytes) -> Head:
+    """A head as h11 reads it. Raises `Refused`."""
     if _LENIENCIES.search(whole):
         raise Refused(400)
     codings = _CODINGS.findall(whole)

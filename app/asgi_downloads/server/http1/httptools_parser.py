@@ -42,9 +42,7 @@ class HttpToolsParser:
                     rest = self._read(self._content, rest)
             except httptools.HttpParserUpgrade as wish:
                 assert rest is not None
-                rest = rest[wish.args[0] :]
-                if isinstance(last := events[-1], Upgrade):
-                    last.rest, rest = rest, None
+                rest = None if self.done else rest[wish.args[0] :]
             except (httptools.HttpParserError, Refused) as error:
                 rest = None
                 if not self.done:  # Otherwise it is our own way to stop.
@@ -89,9 +87,9 @@ class HttpToolsParser:
         if b"upgrade" in fields and llhttp.should_upgrade():
             if b"content-length" in fields or b"transfer-encoding" in fields:
                 self._content = ContentReader(fields)
-            elif self._websockets and wants_websocket(fields):
+            elif self._websockets and wants_websocket(head):
                 self.done = True
-                self._events.append(Upgrade(head, b""))
+                self._events.append(Upgrade(head))
                 return
         self._events.append(head)
 

@@ -4,9 +4,11 @@ What the parsers let through wrongly is refused here, so that both of them behav
 """
 
 import re
+from functools import lru_cache
 from ipaddress import AddressValueError, IPv6Address
 
-from asgi_downloads.http.message import Header
+from asgi_downloads.http.headers import combined, elements
+from asgi_downloads.http.message import Header, Headers
 
 METHODS = {
     name: name.decode("ascii")
@@ -31,10 +33,6 @@ _VISIBLE = bytes(byte if 0x21 <= byte < 0x7F and byte != 0x23 else 0 for byte in
 
 _LONGEST_HOST = 300
 """Bytes of a Host: a name has 255 at most (RFC 1035 §2.3.4), so nothing longer is looked at, or remembered."""
-
-_known_hosts: set[bytes] = set()
-"""Values of Host that are well-formed: most clients send the same one again and again."""
-_KNOWN_HOSTS_LIMIT = 256
 
 _PORT = rb"(?::[0-9]*)?"
 _NAME = re.compile(rb"(?:[A-Za-z0-9\-._~!$&'()*+,;=]|%%[0-9A-Fa-f]{2})*%b" % _PORT)  # reg-name, also IPv4
@@ -69,18 +67,14 @@ class Head:
         self.headers = headers
         self.fields = fields
         self.target = target
-        if (
-            version != "1.1"
-            or len(fields) != len(headers)
-            or b"content-length" in fields
-            or b"transfer-encoding" in fields
-        ):
+        framed = b"content-length" in fields or b"transfer-encoding" in fields
+        if framed or version != "1.1" or len(fields) != len(headers):
             _check_framing(version, headers, fields)
         host = fields.get(b"host")
         if host is None:
             if version == "1.1":
                 raise Refused(400)  # RFC 9112 §3.2
-        elif host not in _known_hosts and not valid_host(host):
+        elif len(host) > _LONGEST_HOST or not valid_host(host):
             raise Refused(400)  # RFC 9112 §3.2
         if target.startswith(b"/"):
             if target.translate(_VISIBLE) != target:
@@ -97,7 +91,9 @@ class Head:
             self.path, self.query = target, b""
             return
         match = _ABSOLUTE.fullmatch(target)
-        if match is None or target.translate(_VISIBLE) != target or not valid_host(match[1]):
+        if match is None or target.translate(_VISIBLE) != target:
+            raise Refused(400)
+        if len(match[1]) > _LONGEST_HOST or not valid_host(match[1]):
             raise Refused(400)
         self.path, self.query = match[2] or b"/", (match[3] or b"?")[1:]
         # RFC 9112 §3.2.2: the target's authority stands instead of Host
@@ -135,28 +131,24 @@ def check_codings(value: bytes) -> None:
 
 def persists(version: str, headers: list[Header]) -> bool:
     """Whether the connection goes on: `close` wins over all else (RFC 9112 §9.3), also where llhttp alone reads it."""
-    options = [
-        (name, option.strip())
-        for name, value in headers
-        if name == b"connection" or name == b"proxy-connection"
-        for option in value.lower().split(b",")
-    ]
-    if any(option == b"close" for _, option in options):
+    options = connection_options(headers)
+    if b"close" in options or b"close" in connection_options(headers, b"proxy-connection"):
         return False
-    return version == "1.1" or (b"connection", b"keep-alive") in options
+    return version == "1.1" or b"keep-alive" in options
 
 
+def connection_options(headers: Headers, name: bytes = b"connection") -> list[bytes]:
+    """Options of Connection, in lower case (RFC 9110 §7.6.1)."""
+    return elements((combined(headers, name) or b"").lower())
+
+
+@lru_cache(256)
 def valid_host(value: bytes) -> bool:
     """Whether a Host value is `uri-host [ ":" port ]` (RFC 9110 §7.2, RFC 3986 §3.2.2); an empty one is."""
-    if len(value) > _LONGEST_HOST:
-        return False
-    if not _NAME.fullmatch(value):
-        match = _LITERAL.fullmatch(value)
-        if match is None or (match["ipv6"] is not None and not _is_ipv6(match["ipv6"])):
-            return False
-    if len(_known_hosts) < _KNOWN_HOSTS_LIMIT:
-        _known_hosts.add(value)
-    return True
+    if _NAME.fullmatch(value):
+        return True
+    match = _LITERAL.fullmatch(value)
+    return match is not None and (match["ipv6"] is None or _is_ipv6(match["ipv6"]))
 
 
 def _is_ipv6(text: bytes) -> bool:

@@ -4,7 +4,7 @@ No I/O and no clock: bytes in, events out, parsed no further than somebody asks 
 """
 
 from collections import deque
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from asgi_downloads.server.http1.request_head import Head, Refused
 
@@ -19,19 +19,15 @@ class End:
 END = End()
 
 
-class Upgrade:
-    """A request to go on as a WebSocket, and `rest`, the bytes that followed it; the last event of all."""
+class Upgrade(NamedTuple):
+    """A request to go on as a WebSocket; its client waits for an answer before it sends more (RFC 6455 §4.1)."""
 
-    __slots__ = ("head", "rest")
-
-    def __init__(self, head: Head, rest: bytes) -> None:
-        self.head = head
-        self.rest = rest
+    head: Head
 
 
 Event = Head | bytes | End | Refused | Upgrade
-"""In the order of arrival: for each request a `Head`, its content, `END`. `Refused` is the last event, and stands in
-the place of what cannot be read."""
+"""In the order of arrival: for each request a `Head`, its content, `END`. `Upgrade` is the last one, and so is
+`Refused`, which stands in the place of what cannot be read."""
 
 
 class RequestParser(Protocol):
@@ -76,8 +72,6 @@ class RequestReader:
         """Take in bytes that have arrived; what is no request any more is thrown away."""
         if not self._parser.done:
             self.unparsed = self.unparsed + data if self.unparsed else data
-        elif self.events and isinstance(last := self.events[-1], Upgrade):
-            last.rest += data
 
     def next(self) -> Event | None:
         """The next event, for which more is parsed if need be; None while there is none."""
@@ -97,8 +91,6 @@ class RequestReader:
             self.begun = not events
             self._room = self._limit if events else room - len(data)
             if self._parser.done:
-                if isinstance(last := events[-1], Upgrade):
-                    last.rest += self.unparsed
                 self.unparsed = b""
         return events.popleft()
 

@@ -21,9 +21,9 @@ class Shared:
     @classmethod
     def of(cls, config: Config) -> "Shared":
         """The one for this configuration, made when the first connection asks for it."""
-        shared = _by_config.get(config)
-        if shared is None:
-            shared = _by_config[config] = cls(config, asyncio.get_running_loop())
+        shared, loop = _by_config.get(config), asyncio.get_running_loop()
+        if shared is None or shared.loop is not loop:
+            shared = _by_config[config] = cls(config, loop)
         return shared
 
     def __init__(self, config: Config, loop: asyncio.AbstractEventLoop) -> None:

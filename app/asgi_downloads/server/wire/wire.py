@@ -109,9 +109,7 @@ class Wire:
 class TransportWire(Wire):
     """Over TLS, where only the transport can send: with its own buffer and its own back-pressure."""
 
-    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop, on_wait: Callable[[], None]):
-        super().__init__(transport, loop, on_wait)
-        self.paused = False
+    paused = False
 
     def try_send(self, parts: Sequence[Buffer]) -> int:
         if self.gone:

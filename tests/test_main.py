@@ -65,6 +65,7 @@ REFUSED = [
     Refused("directory-given-twice", "serve a --data-dir b", "the data directory is given twice"),
     Refused("bad-setting", "serve --port x", "--port: 'x' is not a whole number between 0 and 65535"),
     Refused("bad-setting-checked", "check-config --port x", "--port: 'x' is not a whole number between 0 and 65535"),
+    Refused("snippet-that-listens", "nginx-config --snippet --listen 80", "a server that says itself where it listens"),
     Refused("no-config-file", "serve --config none.toml", "none.toml: cannot be read: No such file or directory"),
     Refused("default-directory-missing", "serve", "data directory 'data' does not exist"),
     Refused("directory-missing-what-to-do", "serve none", "or make a sample with 'asgi-downloads demo none'"),

@@ -173,6 +173,8 @@ def _check_config(args: argparse.Namespace) -> int:
 def _nginx_config(args: argparse.Namespace) -> int:
     from asgi_downloads.server.deploy.nginx import Site, nginx_config
 
+    if args.snippet and (args.listen or args.certificate):
+        raise UsageError("a snippet goes into a server that says itself where it listens, and with which certificate")
     site = Site(tuple(args.listen or ["80"]), args.server_name, args.log_file, args.certificate, args.certificate_key)
     return _print(nginx_config(Settings.of(_gathered(args)), None if args.snippet else site))
 

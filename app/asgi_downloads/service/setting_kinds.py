@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -56,15 +56,20 @@ def matching(pattern: str, wanted: str, metavar: str) -> Kind[str]:
     return Kind(parse, wanted, metavar)
 
 
-def choice(*words: str) -> Kind[str]:
+def words(values: Mapping[str, T], wanted: str, metavar: str) -> Kind[T]:
     """One of some words, in small letters or large."""
 
-    def parse(text: str) -> str:
-        if text.lower() not in words:
+    def parse(text: str) -> T:
+        if text.lower() not in values:
             raise ValueError(text)
-        return text.lower()
+        return values[text.lower()]
 
-    return Kind(parse, "one of " + ", ".join(words), "|".join(words))
+    return Kind(parse, wanted, metavar)
+
+
+def choice(*texts: str) -> Kind[str]:
+    """One of some words that are themselves the value."""
+    return words(dict(zip(texts, texts, strict=True)), "one of " + ", ".join(texts), "|".join(texts))
 
 
 def whole(low: int, high: int) -> Kind[int]:
@@ -125,17 +130,7 @@ def _path(text: str) -> Path:
     return Path(os.path.expanduser(text))
 
 
-SWITCH_WORDS = {
-    **dict.fromkeys(("true", "1", "yes", "on"), True),
-    **dict.fromkeys(("false", "0", "no", "off"), False),
-}
-
-
-def _switch(text: str) -> bool:
-    if text.lower() not in SWITCH_WORDS:
-        raise ValueError(text)
-    return SWITCH_WORDS[text.lower()]
-
+SWITCH_WORDS = {word: on for on, them in ((True, "true 1 yes on"), (False, "false 0 no off")) for word in them.split()}
 
 _CHAR = r"[^\x00-\x1f\x7f]"
 
@@ -155,7 +150,7 @@ HOST = matching(rf"\[(?P<value>{_CHAR}*:{_CHAR}*)\]|{_CHAR}+", "text on one line
 """An address or a name; IPv6 with brackets, as in a URL, or without."""
 PATH: Kind[Path] = Kind(_path, "a path", "PATH")
 MAYBE_PATH: Kind[Path | None] = Kind(lambda text: _path(text) if text else None, "a path", "PATH")
-SWITCH: Kind[bool] = Kind(_switch, "true or false", "BOOL")
+SWITCH = words(SWITCH_WORDS, "true or false", "BOOL")
 DATABASE_URL = Kind(
     _database_url, "a database: sqlite:///PATH or postgresql://USER@HOST/NAME", "URL", redact=_hide_password
 )

@@ -1,5 +1,6 @@
 """What is printed for systemd: nothing that a setting says can become a directive of its own."""
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -35,20 +36,42 @@ def test_the_service_gets_what_was_chosen_and_no_password(tmp_path: Path) -> Non
     assert "EnvironmentFile=" not in alone
 
 
-def test_systemd_finds_nothing_wrong(tmp_path: Path) -> None:
+ODD = "50% \"a b\" \\x $y 'z'"
+
+
+@pytest.mark.parametrize("name", ["plain", ODD], ids=["plain", "odd"])
+def test_systemd_finds_nothing_wrong(name: str, tmp_path: Path) -> None:
     if shutil.which("systemd-analyze") is None:
         pytest.skip("systemd is not installed here")
-    settings = Settings(data_dir=tmp_path, uds=Path("/run/asgi-downloads/app.sock"), workers=2)
-    (tmp_path / "asgi-downloads.service").write_text(service_unit(settings, {"workers", "uds"}))
+    data = tmp_path / name
+    settings = Settings(data_dir=data, temp_dir=data / "t", state_dir=data / "s", uds=tmp_path / "s", workers=2)
+    unit = service_unit(settings, {"data_dir", "workers", "uds", "temp_dir", "state_dir"})
+    (tmp_path / "asgi-downloads.service").write_text(unit)
     (tmp_path / "asgi-downloads.socket").write_text(socket_unit(settings))
     names = [str(tmp_path / "asgi-downloads.service"), str(tmp_path / "asgi-downloads.socket")]
     said = subprocess.run(["systemd-analyze", "verify", *names], capture_output=True, text=True, timeout=30)
     assert not [line for line in said.stderr.splitlines() if "asgi-downloads" in line], said.stderr
 
 
-def test_a_line_break_cannot_become_a_setting_of_systemd() -> None:
+def test_what_the_service_writes_to_is_not_read_only_to_it() -> None:
+    settings = Settings(data_dir=PLACE, temp_dir=Path("/var/spool/a b"), state_dir=Path("/srv/state"))
+    assert 'ReadWritePaths="/srv/state" "/var/spool/a b"\n' in service_unit(settings, {"temp_dir", "state_dir"})
+    assert "ReadWritePaths=" not in service_unit(settings, {"data_dir"})
+    assert 'Environment="DOWNLOADS_STATE_DIR=/srv/state"' in service_unit(settings, {"state_dir"})
+
+
+def test_memory_and_tasks_are_bounded_by_the_number_of_processes() -> None:
+    one, four = (service_unit(Settings(data_dir=PLACE, workers=workers), ()) for workers in (1, 4))
+    assert "\nMemoryMax=1024M\n" in one
+    assert "\nTasksMax=256\n" in one
+    assert "\nMemoryMax=2560M\n" in four
+    assert "\nTasksMax=640\n" in four
+
+
+@pytest.mark.parametrize("name", [b"a\nExecStart=/bin/evil", b"caf\xe9"], ids=["line-break", "not-utf-8"])
+def test_what_systemd_could_misread_is_refused(name: bytes) -> None:
     with pytest.raises(StartError, match="cannot be written in a unit"):
-        service_unit(Settings(data_dir=Path("/srv/a\nExecStart=/bin/evil")), {"data_dir"})
+        service_unit(Settings(data_dir=Path("/srv", os.fsdecode(name))), {"data_dir"})
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from urllib.request import urlopen
 
 import pytest
 
+from asgi_downloads.asgi.types import ASGIApp
 from asgi_downloads.server.around.forwarded import Forwarded
 from asgi_downloads.server.errors import StartError
 from asgi_downloads.server.http1.deadlines import Limits
@@ -108,7 +109,7 @@ def test_a_service_that_cannot_start_is_not_announced(data: Path) -> None:
 def test_a_second_server_on_the_port_is_refused_before_it_makes_the_service(
     tmp_path: Path, no_descriptor_left: None
 ) -> None:
-    def not_made(settings: Settings) -> run.ASGIApp:
+    def not_made(settings: Settings) -> ASGIApp:
         raise AssertionError
 
     with listen.listening(Settings(port=0)) as sock:

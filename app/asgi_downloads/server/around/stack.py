@@ -34,19 +34,19 @@ class Surroundings:
             Admission(settings.workers, settings.max_downloads, settings.max_downloads_per_client) if limited else None
         )
 
+        self._counters = [part for part in (self._metrics, self._admission) if part is not None]
+
     # -- processes
 
     def take_row(self, number: int) -> None:
         """This process is number `number`."""
-        for part in (self._metrics, self._admission):
-            if part is not None:
-                part.take_row(number)
+        for part in self._counters:
+            part.take_row(number)
 
     def ended(self, number: int) -> None:
         """Process `number` is dead."""
-        for part in (self._metrics, self._admission):
-            if part is not None:
-                part.ended(number)
+        for part in self._counters:
+            part.ended(number)
 
     def close(self) -> None:
         """This process is about to end."""
@@ -72,27 +72,21 @@ class Surroundings:
             app = Forwarded(app, settings.forwarded_allow_ips)
         return app
 
+    # -- what the connections tell
+
     def observer(self) -> Observer | None:
-        """What the connections tell of answers; None where nobody wants to know."""
-        if self._log is None and self._metrics is None:
-            return None
-        return _Observer(self._log, self._metrics)
-
-
-class _Observer:
-    """Observer of connections for the access log and the metrics, of which one may be off."""
-
-    def __init__(self, log: AccessLog | None, metrics: Metrics | None) -> None:
-        self._log = log
-        self._metrics = metrics
+        """Who is told of answers; None where nobody wants to know."""
+        return None if self._log is None and self._metrics is None else self
 
     def finished(self, cycle: Cycle) -> None:
+        """An answer has ended, well or not."""
         if self._metrics is not None:
             self._metrics.finish(cycle)
         if self._log is not None:
             self._log.add(record(cycle), asyncio.get_running_loop())
 
     def refused(self, status: int, client: tuple[str, int] | None) -> None:
+        """What was no request was answered with `status`."""
         if self._metrics is not None:
             self._metrics.refused(status)
         if self._log is not None:

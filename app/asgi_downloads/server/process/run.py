@@ -2,7 +2,7 @@
 
 import signal
 import socket
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from types import FrameType
@@ -10,6 +10,7 @@ from types import FrameType
 import uvicorn
 from uvicorn.config import STARTUP_FAILURE
 
+from asgi_downloads.asgi.types import ASGIApp
 from asgi_downloads.server.around.stack import Surroundings
 from asgi_downloads.server.http1.connection import Connection
 from asgi_downloads.server.http1.deadlines import Limits
@@ -19,8 +20,6 @@ from asgi_downloads.server.process.notify import notify
 from asgi_downloads.server.process.server import Server
 from asgi_downloads.server.process.supervisor import Supervisor
 from asgi_downloads.service.settings import Settings
-
-ASGIApp = Callable[..., Awaitable[None]]
 
 Announce = Callable[[str], None]
 """Called once with the URL, as soon as connections are served."""
@@ -45,7 +44,7 @@ def run(
     try:
         with _sigterm_interrupts(), listen.listening(settings) as sock:
             config = Config(settings, partial(create, settings))
-            ready = partial(_ready, announce or _announcer(settings), listen.url(sock))
+            ready = partial(_ready, settings, announce, listen.url(sock))
             if settings.workers > 1:
                 return Supervisor(config, sock, ready, config.surroundings, settings.drain_delay).run()
             return _serve_here(config, sock, ready)
@@ -89,13 +88,12 @@ class Config(uvicorn.Config):
         self.loaded_app = self.surroundings.around(self.loaded_app)
 
 
-def _ready(announce: Announce, url: str) -> None:
-    announce(url)
+def _ready(settings: Settings, announce: Announce | None, url: str) -> None:
+    if announce is None:
+        streams.tell(f"Serving {settings.data_dir} on {url}\n")
+    else:
+        announce(url)
     notify("READY=1")
-
-
-def _announcer(settings: Settings) -> Announce:
-    return lambda url: streams.tell(f"Serving {settings.data_dir} on {url}\n")
 
 
 def _serve_here(config: Config, sock: socket.socket, ready: Callable[[], None]) -> int:

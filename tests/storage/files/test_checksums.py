@@ -18,7 +18,7 @@ import pytest
 
 from asgi_downloads.storage.files.checksums import Checksums
 from asgi_downloads.storage.files.state import FileState
-from tests.conftest import descriptors
+from tests.conftest import descriptors, until
 from tests.support.serving import environment
 
 pytestmark = pytest.mark.usefixtures("no_descriptor_left")
@@ -278,9 +278,7 @@ def test_a_table_is_let_go_of_after_a_while_without_requests_and_opened_again_by
             table.touch()
             remember(table, [(FILE, KNOWN)])
             assert find(table, FILE) == {0: KNOWN}
-            assert is_open(tmp_path)
-            await asyncio.sleep(0.1)
-            assert not is_open(tmp_path)
+            await until(lambda: not any(str(tmp_path) in each for each in descriptors()))
 
     with Checksums(tmp_path, idle=0.02) as table:
         asyncio.run(run(table))
@@ -295,10 +293,6 @@ def test_one_in_memory_is_never_let_go_of() -> None:
 
     with Checksums(idle=0.01) as table:
         asyncio.run(run(table))
-
-
-def is_open(place: Path) -> bool:
-    return any(str(place) in each for each in descriptors())
 
 
 LATE = """

@@ -12,7 +12,7 @@ import pytest
 from asgi_downloads.storage.errors import Exhausted, Forbidden, NotFound, OutsideRoot, StorageError, Unavailable
 from asgi_downloads.storage.files import beneath
 from asgi_downloads.storage.files.tree import Directory, Tree
-from tests.conftest import descriptors
+from tests.conftest import descriptors, until
 
 pytestmark = pytest.mark.usefixtures("no_descriptor_left")
 
@@ -227,21 +227,13 @@ def test_a_request_under_way_keeps_the_root_it_began_with(tmp_path: Path) -> Non
     assert asyncio.run(run()) == b"old"
 
 
-def held(root: Path) -> list[str]:
-    return [each for each in descriptors() if each.endswith(str(root))]
-
-
 def test_a_root_is_let_go_of_after_a_while_without_requests_and_opened_again_by_the_next(root: Path) -> None:
-    served = Tree(root, check=0, idle=0.05)
+    served = Tree(root, idle=0.02)
 
     async def run() -> None:
         for _ in range(2):
-            for _ in range(3):
-                assert await content(served, "file.txt") == b"content"
-                await asyncio.sleep(0.02)
-                assert held(root)
-            await asyncio.sleep(0.15)
-            assert not held(root)
+            assert await content(served, "file.txt") == b"content"
+            await until(lambda: not any(each.endswith(str(root)) for each in descriptors()))
 
     asyncio.run(run())
 
@@ -251,8 +243,7 @@ def test_a_root_in_use_is_let_go_of_by_the_last_user(root: Path) -> None:
 
     async def run() -> None:
         directory = served.directory()
-        await asyncio.sleep(0.05)
-        assert served.directory() is not directory
+        await until(lambda: served.directory() is not directory)
         assert await content(directory, "file.txt") == b"content"
 
     asyncio.run(run())

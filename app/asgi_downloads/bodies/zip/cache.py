@@ -100,6 +100,7 @@ class Archives:
             if known is not None and known.listing.all_settled and known.listing == listing:
                 return known
             self._tell(directory, listing)
+            _ = listing.files, listing.newest, listing.all_settled  # looked for here, and not on the event loop
         finally:
             directory.close()
         values = self.resources.checksums.find_blocking(listing, Checksum.kind(form))

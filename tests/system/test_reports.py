@@ -24,7 +24,8 @@ def ask(port: int) -> int:
         return answer.status
 
 
-def test_reports_that_nobody_waits_for_are_not_made(tmp_path: Path) -> None:
+@pytest.mark.parametrize("reset", [True, False], ids=["reset", "closed"])
+def test_reports_that_nobody_waits_for_are_not_made(reset: bool, tmp_path: Path) -> None:
     """Those of all who left would take minutes: no two neighbours in a name have the same font."""
     pytest.importorskip("reportlab")
     with closing(sqlite3.connect(tmp_path / "app.db")) as database, database:
@@ -39,7 +40,7 @@ def test_reports_that_nobody_waits_for_are_not_made(tmp_path: Path) -> None:
         alone = time.monotonic() - began
         for _ in range(LEFT):
             with socket.create_connection(("127.0.0.1", port), 20) as sock:
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # a reset
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", reset, 0))
                 sock.sendall(b"GET /reports/generate/7 HTTP/1.1\r\nHost: h\r\n\r\n")
         began = time.monotonic()
         while (status := ask(port)) == 503:

@@ -168,7 +168,7 @@ class Served:
 
     def shared(self) -> object:
         """What the connections of this server have in common."""
-        return Shared.of(self.config)
+        return self.call(lambda: Shared.of(self.config))
 
     def drain(self) -> None:
         """Have all connections answer once more (on the server's loop)."""

@@ -210,6 +210,19 @@ async def test_cells_that_grow_past_every_guess_still_come_out(notation: Notatio
     assert await export(path, notation, Selection(columns=columns)) == notation.lines(columns, rows)
 
 
+@pytest.mark.parametrize("kind", ["table", "view"])
+async def test_large_rows_make_no_large_blocks(kind: str, tmp_path: Path) -> None:
+    """An export holds what its client waits for: few rows, if they are large."""
+    path = database(tmp_path / "app.db", PEOPLE)
+    database(path, f"{VIEW} * FROM people" if kind == "view" else "ALTER TABLE people RENAME TO users")
+    large = "zeroblob(1000000)"
+    series = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 60)"
+    database(path, f"INSERT INTO {'people' if kind == 'view' else 'users'} {series} SELECT i, {large}, '', '' FROM n")
+    for notation in (Csv(), Csv(for_excel=True)):
+        async with source(path) as rows, aclosing(rows.lines(Selection(), notation)) as lines:
+            assert max([len(block) async for block in lines]) < 3_000_000
+
+
 async def test_a_row_of_more_than_16_mib_is_exported(tmp_path: Path) -> None:
     path = database(
         tmp_path / "app.db", USERS, "INSERT INTO users VALUES (1, zeroblob(17000000), zeroblob(17000000), 2)"

@@ -80,7 +80,7 @@ class SQLiteRows(RowSource):
             connection, version = _open(self.path, self.lock_wait)
             with closing(connection):
                 connection.set_progress_handler(stopped.is_set, PROGRESS_STEPS)
-                connection.create_function("exact", 1, repr, deterministic=True)
+                connection.create_function("exact", 1, notation.real, deterministic=True)
                 connection.create_function("uncomparable", 1, refuse)
                 connection.execute("BEGIN")  # from the first SELECT on, all that is read is of one moment
                 head, told = notation.head(selection.columns), False

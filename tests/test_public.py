@@ -12,6 +12,7 @@ from tests.support.serving import environment, serving
 from tests.system.test_life_cycle import children, fetch
 
 HOMES = {
+    "lifespan": "asgi_downloads.service.application",
     "create_app": "asgi_downloads.service.application",
     "Settings": "asgi_downloads.service.settings",
     "run": "asgi_downloads.server.process.run",

@@ -7,16 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from asgi_downloads.server.process.run import run
-    from asgi_downloads.service.application import create_app
+    from asgi_downloads.service.application import create_app, lifespan
     from asgi_downloads.service.settings import Settings
 
     __version__: str
 
-__all__ = ["Settings", "__version__", "create_app", "run"]
+__all__ = ["Settings", "__version__", "create_app", "lifespan", "run"]
 
 _HOMES = {
     "Settings": "asgi_downloads.service.settings",
     "create_app": "asgi_downloads.service.application",
+    "lifespan": "asgi_downloads.service.application",
     "run": "asgi_downloads.server.process.run",
 }
 

@@ -1,12 +1,13 @@
 """The composition root, as an ASGI server or another site finds it."""
 
+import asyncio
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from asgi_downloads.service.application import create_app
+from asgi_downloads.service.application import create_app, lifespan
 from asgi_downloads.service.names import DIRECTORIES
 from asgi_downloads.service.routes import Trees
 from asgi_downloads.service.settings import TABLE, Settings
@@ -38,6 +39,16 @@ def test_a_data_directory_may_come_later(tmp_path: Path) -> None:
 
 def test_the_start_looks_for_the_directories_that_are_served() -> None:
     assert tuple(name.replace("_", "-") for name in Trees.__dataclass_fields__) == DIRECTORIES
+
+
+def test_a_site_runs_the_start_and_the_end_with_its_own(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    application = create_app(Settings(data_dir=tmp_path, temp_dir=tmp_path / "missing"))
+
+    async def run() -> None:
+        async with lifespan(application)(object()):
+            assert "no temporary file can be made" in caplog.text
+
+    asyncio.run(run())
 
 
 def test_the_readme_names_every_setting_and_every_url(tmp_path: Path) -> None:

@@ -1,12 +1,12 @@
 """The composition root: settings in, one ASGI application out."""
 
 import logging
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from asgi_downloads.asgi.exchange import CHUNK_SIZE
 from asgi_downloads.asgi.guard import Guard
-from asgi_downloads.asgi.lifespan import lifespan
+from asgi_downloads.asgi.lifespan import run_lifespan
 from asgi_downloads.asgi.router import Router
 from asgi_downloads.asgi.types import Receive, Scope, Send
 from asgi_downloads.bodies.zip.cache import Archives
@@ -19,10 +19,14 @@ from asgi_downloads.storage.errors import MissingExtra, StorageError
 from asgi_downloads.storage.files.checksums import Checksums
 from asgi_downloads.storage.files.digests import Digests
 from asgi_downloads.storage.files.temporary import TemporaryFiles
+from asgi_downloads.storage.jobs import Jobs
 from asgi_downloads.storage.rows.open import open_rows
 from asgi_downloads.storage.threads import in_thread
 
 logger = logging.getLogger("asgi_downloads")
+
+PROBE_TIMEOUT = 1.0
+"""Seconds that a probe waits for a disk."""
 
 
 class Application:
@@ -42,6 +46,7 @@ class Application:
         )
         ready = Readiness({"data": self._check_data, "database": self._check_database})
         archives = Archives(self._checksums, may_omit=settings.unreadable == "skip")
+        self._probes = Jobs("probes", 1)
         self.routes = table(self._trees, delivery, archives, self._users, self._made, ready)
         self._http = Kept(Guard(Router(self.routes)))
 
@@ -50,12 +55,12 @@ class Application:
             scope[CHUNK_SIZE] = self.settings.chunk_size
             await self._http(scope, receive, send)
         elif scope["type"] == "lifespan":
-            await lifespan(self._resources, scope, receive, send)
+            await run_lifespan(self.resources, scope, receive, send)
         else:
             await send({"type": "websocket.close"})  # before `websocket.accept`, so the client sees a 403
 
     @asynccontextmanager
-    async def _resources(self) -> AsyncGenerator[None]:
+    async def resources(self) -> AsyncGenerator[None]:
         """What a server that runs the lifespan gives us beyond a mount: a look at the surroundings, an orderly end."""
         try:
             (await in_thread(self._made.anonymous_blocking)).close()
@@ -67,7 +72,11 @@ class Application:
         await in_thread(self._checksums.close)
 
     async def _check_data(self) -> str | None:
-        return None if await in_thread(self.settings.data_dir.is_dir) else "the data directory is not there"
+        try:
+            there = await self._probes.run("data", lambda: lambda stop: self.settings.data_dir.is_dir(), PROBE_TIMEOUT)
+        except TimeoutError:
+            return "the data directory does not answer"
+        return None if there else "the data directory is not there"
 
     async def _check_database(self) -> str | None:
         if isinstance(self._users, MissingExtra):
@@ -85,3 +94,15 @@ class Application:
 def create_app(settings: Settings | None = None) -> Application:
     """The application for these settings; none of them is read from the environment (`Settings.from_environment()`)."""
     return Application(settings or Settings())
+
+
+def lifespan(application: Application) -> Callable[[object], AbstractAsyncContextManager[None]]:
+    """The start and the end of an application that is mounted in a site, for the site to run with its own.
+
+        downloads = create_app(Settings(data_dir="/srv/data"))
+        site = FastAPI(lifespan=lifespan(downloads))
+        site.mount("/files", downloads)
+
+    Everything works without it; with it what is wrong is told at the start, and databases are closed in order.
+    """
+    return lambda site: application.resources()

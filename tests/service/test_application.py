@@ -42,7 +42,8 @@ def test_the_start_looks_for_the_directories_that_are_served() -> None:
 
 
 def test_a_site_runs_the_start_and_the_end_with_its_own(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    application = create_app(Settings(data_dir=tmp_path, temp_dir=tmp_path / "missing"))
+    (tmp_path / "file").touch()
+    application = create_app(Settings(data_dir=tmp_path, temp_dir=tmp_path / "file"))
 
     async def run() -> None:
         async with lifespan(application)(object()):

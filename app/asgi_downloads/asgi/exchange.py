@@ -1,6 +1,5 @@
 """One request and its answer, as everything here sees them."""
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 from urllib.parse import unquote_to_bytes
@@ -67,7 +66,6 @@ class Exchange:
         """
         failure: Exception = Disconnected()
         results: list[T] = []
-        await asyncio.sleep(0)  # a task group needs a task, and our server may have begun without one
         async with anyio.create_task_group() as group:
             group.start_soon(self._cancel_on_disconnect, group.cancel_scope)
             try:

@@ -49,8 +49,6 @@ KEPT = "asgi_downloads.kept"
 class Kept:
     """An ASGI application around another, with a cache of small answers: `limit` bytes, the oldest leave first."""
 
-    eager = True
-
     def __init__(self, app: ASGIApp, limit: int = 8 << 20) -> None:
         self._app = app
         self._limit = limit

@@ -32,9 +32,6 @@ PROBE_TIMEOUT = 1.0
 class Application:
     """The service as an ASGI 3 application: run it, or mount it in another."""
 
-    eager = True
-    """Our server may run a request at once, without a task, as nothing here needs one before it first waits."""
-
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self._trees = Trees.of(settings.data_dir)

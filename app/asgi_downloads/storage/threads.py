@@ -1,6 +1,5 @@
 """The way off the event loop for calls that may wait for a disk."""
 
-import asyncio
 from collections.abc import Callable
 from typing import TypeVar, TypeVarTuple
 
@@ -16,9 +15,5 @@ async def in_thread(function: Callable[[*Args], T], *args: *Args, limiter: anyio
 
     At most 40 run at a time, or as many as `limiter` lets. One whose asker is cancelled is waited for (anyio's
     cancellation), so that nothing it uses is closed under it.
-    Our server starts a request eagerly, before it has a task; anyio needs one. Yielding once to
-    the loop turns the eager step into a task.
     """
-    if asyncio.current_task() is None:
-        await asyncio.sleep(0)
     return await anyio.to_thread.run_sync(function, *args, limiter=limiter)

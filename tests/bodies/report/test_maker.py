@@ -1,6 +1,5 @@
 """A report is made elsewhere than on the event loop, one at a time, and only for those who wait for it."""
 
-import asyncio
 import importlib.util
 import os
 import subprocess
@@ -150,30 +149,6 @@ class TestReportMaker:
     async def test_a_report_that_cannot_be_made_is_an_error(self) -> None:
         with pytest.raises(AttributeError):
             await ReportMaker()(None)  # type: ignore[arg-type]
-
-    async def test_who_has_no_task_yet_gets_one(self) -> None:
-        """Our server begins a request outside of any task."""
-        made = asyncio.get_running_loop().create_future()
-        work = ReportMaker()(REPORT)
-
-        async def finish() -> None:
-            class Rest:
-                def __await__(self) -> Any:
-                    try:
-                        while True:
-                            yield work.send(None)
-                    except StopIteration as end:
-                        return end.value
-
-            made.set_result(await Rest())
-
-        def begin() -> None:
-            work.send(None)
-            tasks.append(asyncio.ensure_future(finish()))
-
-        tasks: list[asyncio.Task[None]] = []
-        asyncio.get_running_loop().call_soon(begin)
-        assert (await asyncio.wait_for(made, 20)).startswith(b"%PDF-")
 
 
 UNGUARDED = """

@@ -91,6 +91,8 @@ CASES = [
     Case("length-no-number", sends(start((b"content-length", b"+7")), END), 500, "Invalid Content-Length"),
     Case("length-twice", sends(start(*[(b"content-length", b"7")] * 2), END), 500, "Invalid Content-Length"),
     Case("coding-of-its-own", sends(start((b"transfer-encoding", b"gzip")), END), 500, "transfer coding"),
+    Case("content-no-bytes", sends(START, {**END, "body": "text"}), 500, "bytes-like"),
+    Case("content-none", sends(START, {**END, "body": None}), 500, "NoneType"),
     Case("content-too-short", sends(start((b"content-length", b"8")), END), 500, "shorter than Content-Length"),
     Case("content-too-long", sends(start((b"content-length", b"6")), END), 500, "longer than Content-Length"),
 ]

@@ -1,6 +1,5 @@
 """Has a report made: reportlab takes tens of milliseconds of pure Python, too long for the event loop."""
 
-import asyncio
 import logging
 from importlib.util import find_spec
 
@@ -55,8 +54,6 @@ class ReportMaker:
             raise Busy(f"{self._asked} reports are waiting to be made")
         self._asked += 1
         try:
-            if asyncio.current_task() is None:  # as in `in_thread`
-                await asyncio.sleep(0)
             async with self._turn:
                 with anyio.CancelScope(shield=True):  # to end a process and start another costs more than a report
                     content = await self._make(report)

@@ -65,7 +65,6 @@ class Admitted:
         self._app = app
         self._admission = admission
         self._probes = frozenset(probes)
-        self.eager = getattr(app, "eager", False)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["path"] in self._probes:

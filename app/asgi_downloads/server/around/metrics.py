@@ -117,7 +117,6 @@ class MetricsEndpoint:
         self._path = root_path + "/metrics"
         self._registry = CollectorRegistry()
         self._registry.register(metrics)
-        self.eager = getattr(app, "eager", False)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["path"] != self._path or scope["method"] not in ("GET", "HEAD"):

@@ -54,7 +54,6 @@ class Observed:
     def __init__(self, app: ASGIApp, begin: Callable[[], None] | None = None) -> None:
         self._app = app
         self._begin = begin
-        self.eager = getattr(app, "eager", False)
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         if scope["type"] != "http":

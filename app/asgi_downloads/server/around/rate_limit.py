@@ -36,7 +36,6 @@ class RateLimited:
     def __init__(self, app: ASGIApp, rate: int) -> None:
         self._app = app
         self._rate = rate
-        self.eager = getattr(app, "eager", False)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["method"] == "HEAD":

@@ -343,7 +343,7 @@ class Connection(asyncio.Protocol):
         self.server_state.total_requests += 1
         if self.wire.watched >= 0:
             self.wire.release()
-        cycle.ended_at = now = monotonic()
+        now = monotonic()
         if cycle.first_byte_at is None and cycle.complete:
             cycle.first_byte_at = now
         if self._observer is not None:

@@ -65,7 +65,6 @@ class Cycle:
     outcome = ""
     zero_copy = False
     first_byte_at: float | None = None
-    ended_at: float | None = None
     _head_sent = False
     _held = b""
     _framing = NONE
@@ -331,16 +330,16 @@ class Cycle:
             size += len(before) + len(after)
         elif self._framing is NONE:
             parts, size = (held,), 0
-        if held:
-            size += len(held)
-            self._let_head_go(more_body)
+        size += len(held)
         if not size:
             return None
         sent = self.wire.try_send(parts)
+        if held:
+            self._let_head_go(more_body)
         return None if sent == size else self.wire.send_rest(parts, sent)
 
     def _let_head_go(self, more_body: bool) -> None:
-        """The head is sent with what is sent next."""
+        """The head is sent, with what comes after it."""
         self._held = b""
         self._head_sent = True
         if more_body and self.first_byte_at is None:  # Otherwise the first byte is also the last.

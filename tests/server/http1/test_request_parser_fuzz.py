@@ -46,6 +46,11 @@ def options(fields: bytes, *names: bytes) -> list[bytes]:
     return [option.strip(b" \t") for option in b",".join(values(fields, *names)).lower().split(b",")]
 
 
+def is_host(value: bytes) -> bool:
+    """Whether a value is a host, and no longer than one can be."""
+    return len(value) <= 300 and valid_host(value)
+
+
 def by_the_grammar(data: bytes) -> Seen:
     """The requests of a stream (RFC 9112), until one is broken or not whole."""
     seen: Seen = []
@@ -56,10 +61,10 @@ def by_the_grammar(data: bytes) -> Seen:
         if (
             method not in METHODS
             or not (form or (target == b"*" and method == b"OPTIONS"))
-            or (form and form["host"] is not None and not valid_host(form["host"]))
+            or (form and form["host"] is not None and not is_host(form["host"]))
             or len(hosts) > 1
             or (not hosts and match["version"] == b"1.1")
-            or not all(map(valid_host, hosts))
+            or not all(map(is_host, hosts))
             or len(lengths) + len(codings) > 1
             or not all(re.fullmatch(rb"[0-9]{1,19}", length) for length in lengths)
             or (codings and match["version"] == b"1.0")

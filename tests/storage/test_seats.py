@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from asgi_downloads.storage.errors import Exhausted
+from asgi_downloads.storage.errors import Busy
 from asgi_downloads.storage.seats import Seats
 
 pytestmark = pytest.mark.anyio
@@ -39,7 +39,7 @@ async def test_as_many_as_there_are_seats_sit_at_a_time() -> None:
 async def test_who_waits_too_long_is_turned_away() -> None:
     seats = Seats(1, patience=0.01)
     first, second = Sitting(seats), Sitting(seats)
-    with pytest.raises(Exhausted):
+    with pytest.raises(Busy):
         await second.task
     first.leave.set()
     await first.task
@@ -51,7 +51,7 @@ async def test_no_more_wait_than_there_are_seats() -> None:
     seats = Seats(2, patience=5)
     sitting = [Sitting(seats) for _ in range(4)]
     await asyncio.sleep(0)
-    with pytest.raises(Exhausted):
+    with pytest.raises(Busy):
         await Sitting(seats).task
     for each in sitting:
         each.leave.set()

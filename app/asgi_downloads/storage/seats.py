@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
-from asgi_downloads.storage.errors import Exhausted
+from asgi_downloads.storage.errors import Busy
 
 PATIENCE = 2.0
 """Seconds that one waits for a seat."""
@@ -20,15 +20,15 @@ class Seats:
 
     @asynccontextmanager
     async def seat(self) -> AsyncGenerator[None]:
-        """A seat for the length of the block; raises `Exhausted`. Needs a task."""
+        """A seat for the length of the block; raises `Busy`. Needs a task."""
         if self._free.locked() and not self._places:
-            raise Exhausted(f"{self._seats} are under way, and as many wait")
+            raise Busy(f"{self._seats} are under way, and as many wait")
         self._places -= 1
         try:
             async with asyncio.timeout(self._patience):
                 await self._free.acquire()
         except TimeoutError:
-            raise Exhausted(f"{self._seats} are under way") from None
+            raise Busy(f"{self._seats} are under way") from None
         finally:
             self._places += 1
         try:

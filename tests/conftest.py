@@ -7,6 +7,10 @@ import time
 from collections.abc import Callable, Generator
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("no-deadline", deadline=None)  # how long an example takes says nothing on a shared machine
+settings.load_profile("no-deadline")
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """How a stored file leaves, the same for every URL: opened once, validators, the plan, and the answer."""
 
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 
 from asgi_downloads.asgi.answer import send_whole
@@ -14,6 +15,7 @@ from asgi_downloads.http.message import Header, Representation
 from asgi_downloads.http.offload import offload
 from asgi_downloads.http.plan import is_plain, plan
 from asgi_downloads.responses.kept import keep
+from asgi_downloads.storage.errors import Busy
 from asgi_downloads.storage.files.digests import Digests
 from asgi_downloads.storage.files.tree import Tree
 
@@ -55,8 +57,9 @@ class Delivery:
             now = int(time.time())
             fields = ((b"cache-control", shown.cache_control or self.cache_control), *shown.fields)
             if wants_sha256(exchange.headers):
-                digest = await exchange.while_connected(lambda: self.digests.sha256(file))
-                fields = (*fields, repr_digest(digest))
+                with suppress(Busy):  # RFC 9530 §4: a preference, which may go unmet
+                    digest = await exchange.while_connected(lambda: self.digests.sha256(file))
+                    fields = (*fields, repr_digest(digest))
             modified = file.stat.st_mtime_ns // 1_000_000_000
             representation = Representation(
                 file.size,

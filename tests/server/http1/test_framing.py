@@ -16,9 +16,9 @@ CHOICES = [
     ("GET", "1.0", 206, [SIZED], (LENGTH, 7)),
     ("GET", "1.1", 200, [], (CHUNKED, 0)),
     ("GET", "1.0", 200, [], (CLOSE, 0)),  # RFC 9112 §6.1
-    ("HEAD", "1.1", 200, [SIZED], (NONE, 7)),  # RFC 9112 §6.3
+    ("HEAD", "1.1", 200, [SIZED], (NONE, 0)),  # RFC 9112 §6.3
     ("HEAD", "1.1", 200, [], (NONE, 0)),
-    ("GET", "1.1", 304, [SIZED], (NONE, 7)),
+    ("GET", "1.1", 304, [SIZED], (NONE, 0)),
     ("GET", "1.1", 204, [], (NONE, 0)),
 ]
 

@@ -1,5 +1,6 @@
 """Both parsers, from the one table: the same bytes are the same requests, in whatever pieces they come."""
 
+from collections import deque
 from collections.abc import Iterable, Iterator
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from asgi_downloads.server.http1.h11_parser import H11Parser
 from asgi_downloads.server.http1.httptools_parser import HttpToolsParser
 from asgi_downloads.server.http1.request_head import Head, Refused
-from asgi_downloads.server.http1.request_parser import SLICE, End, RequestParser, RequestReader, Upgrade
+from asgi_downloads.server.http1.request_parser import SLICE, End, Event, RequestParser, RequestReader, Upgrade
 from tests.server.http1.requests import ACCEPTED, BROKEN, GET, POST, REFUSED, TE, Case
 
 PARSERS = [HttpToolsParser, H11Parser]
@@ -29,21 +30,30 @@ def pieces(data: bytes, size: int) -> Iterator[bytes]:
 
 def read(parser: type[RequestParser], data: Iterable[bytes]) -> Seen:
     """Whole requests, and the status of a refusal; what was not ended is left out."""
-    reading = parser(websockets=False)
+    events: deque[Event] = deque()
+    reading = parser(events, websockets=False)
     seen: Seen = []
     for piece in data:
-        for event in reading.feed(piece):
+        reading.feed(piece)
+        while events:
+            event = events.popleft()
             assert not isinstance(event, Upgrade)
             if isinstance(event, Refused):
                 seen.append(event.status)
             elif isinstance(event, Head):
                 head, content = event, b""
             elif isinstance(event, End):
-                seen.append((head.method, head.target, content))
+                seen.append((head.method, head.path + (b"?" + head.query if head.query else b""), content))
             else:
                 content += event
     reading.close()
     return seen
+
+
+def events_of(parser: type[RequestParser], data: bytes, *, websockets: bool = False) -> list[Event]:
+    events: deque[Event] = deque()
+    parser(events, websockets=websockets).feed(data)
+    return list(events)
 
 
 @pytest.mark.parametrize("case", [*REFUSED, *BROKEN, *ACCEPTED], ids=lambda case: case.id)
@@ -54,21 +64,21 @@ def test_what_arrives_is_read_alike(parser: type[RequestParser], case: Case, siz
 
 
 def test_names_are_in_lower_case_and_values_without_white_space(parser: type[RequestParser]) -> None:
-    (head, _) = parser(websockets=False).feed(GET + b"X-Y:\t a\tb \r\nx-y:\r\n\r\n")
+    (head, _) = events_of(parser, GET + b"X-Y:\t a\tb \r\nx-y:\r\n\r\n")
     assert isinstance(head, Head)
     assert head.headers == [(b"host", b"a"), (b"x-y", b"a\tb"), (b"x-y", b"")]
     assert (head.version, head.path, head.query) == ("1.1", b"/", b"")
 
 
 def test_an_absolute_target_names_the_host(parser: type[RequestParser]) -> None:
-    (head, _) = parser(websockets=False).feed(b"GET HTTP://b:1/c?d HTTP/1.1\r\nHost: a\r\nX: y\r\n\r\n")
+    (head, _) = events_of(parser, b"GET HTTP://b:1/c?d HTTP/1.1\r\nHost: a\r\nX: y\r\n\r\n")
     assert isinstance(head, Head)
     assert head.headers == [(b"x", b"y"), (b"host", b"b:1")]
     assert (head.path, head.query) == (b"/c", b"d")
 
 
 def test_trailers_are_not_fields_of_the_head(parser: type[RequestParser]) -> None:
-    head = parser(websockets=False).feed(POST + TE + b"\r\n0\r\nX: y\r\n\r\n")[0]
+    head = events_of(parser, POST + TE + b"\r\n0\r\nX: y\r\n\r\n")[0]
     assert isinstance(head, Head)
     assert b"x" not in head.fields
 
@@ -78,14 +88,14 @@ WEBSOCKET = GET + b"Connection: keep-alive, Upgrade\r\nUpgrade: WebSocket\r\n"
 
 @pytest.mark.parametrize("size", [1, 7, 65536], ids=["bytes", "sevens", "whole"])
 def test_a_websocket_is_the_last_event(parser: type[RequestParser], size: int) -> None:
-    reader = RequestReader(parser(websockets=True), LIMIT)
+    reader = RequestReader(parser, LIMIT, websockets=True)
     for piece in pieces(NEXT + WEBSOCKET + b"\r\n" + NEXT, size):
         reader.feed(piece)
     assert [type(reader.next()) for _ in range(4)] == [Head, End, Upgrade, type(None)]
 
 
 def test_a_websocket_that_sends_content_is_none(parser: type[RequestParser]) -> None:
-    events = parser(websockets=True).feed(WEBSOCKET + b"Content-Length: 3\r\n\r\nabc")
+    events = events_of(parser, WEBSOCKET + b"Content-Length: 3\r\n\r\nabc", websockets=True)
     assert [type(event) for event in events] == [Head, bytes, End]
 
 
@@ -117,7 +127,7 @@ LONG = [
 def test_what_never_ends_is_refused_at_the_limit(
     parser: type[RequestParser], data: bytes, status: int, size: int
 ) -> None:
-    reader = RequestReader(parser(websockets=False), LIMIT)
+    reader = RequestReader(parser, LIMIT)
     reader.feed(NEXT)
     assert statuses(reader) == []
     for piece in pieces(data, size):
@@ -128,14 +138,14 @@ def test_what_never_ends_is_refused_at_the_limit(
 
 
 def test_a_head_may_be_as_long_as_the_limit(parser: type[RequestParser]) -> None:
-    reader = RequestReader(parser(websockets=False), LIMIT)
+    reader = RequestReader(parser, LIMIT)
     begin = GET + b"X: "
     reader.feed(begin + b"x" * (LIMIT - len(begin) - 4) + b"\r\n\r\n" + NEXT)
     assert [type(reader.next()) for _ in range(5)] == [Head, End, Head, End, type(None)]
 
 
 def test_no_more_is_parsed_than_is_asked_for(parser: type[RequestParser]) -> None:
-    reader = RequestReader(parser(websockets=False), LIMIT)
+    reader = RequestReader(parser, LIMIT)
     reader.feed(NEXT * 10_000)
     assert isinstance(reader.next(), Head)
     assert len(reader.events) < 2 * SLICE / len(NEXT)
@@ -143,7 +153,7 @@ def test_no_more_is_parsed_than_is_asked_for(parser: type[RequestParser]) -> Non
 
 
 def test_content_is_no_head_and_has_no_limit(parser: type[RequestParser]) -> None:
-    reader = RequestReader(parser(websockets=False), LIMIT)
+    reader = RequestReader(parser, LIMIT)
     reader.feed(POST + b"Content-Length: 1000000\r\n\r\n" + b"x" * 1_000_000 + NEXT)
     sizes = []
     while (event := reader.next()) is not None:
@@ -153,7 +163,7 @@ def test_content_is_no_head_and_has_no_limit(parser: type[RequestParser]) -> Non
 
 
 def test_what_has_begun_is_told(parser: type[RequestParser]) -> None:
-    reader = RequestReader(parser(websockets=False), LIMIT)
+    reader = RequestReader(parser, LIMIT)
     reader.feed(NEXT[:-1])
     assert reader.next() is None
     assert reader.begun
@@ -163,7 +173,7 @@ def test_what_has_begun_is_told(parser: type[RequestParser]) -> None:
 
 
 def test_a_refusal_from_outside_comes_after_what_was_whole(parser: type[RequestParser]) -> None:
-    reader = RequestReader(parser(websockets=False), LIMIT)
+    reader = RequestReader(parser, LIMIT)
     reader.feed(NEXT + b"GET")
     assert isinstance(reader.next(), Head)
     reader.refuse(408)

@@ -26,7 +26,7 @@ REQUEST = re.compile(
     % (TOKEN, TOKEN, TEXT)
 )
 CODING = re.compile(rb"(?im)^transfer-encoding:[ \t]*chunked *\r")  # llhttp takes no tab behind it
-TARGET = re.compile(rb"/[^#]*|(?i:https?)://(?P<host>[^/?#]+)(?:[/?][^#]*)?")
+TARGET = re.compile(rb"(?:(?i:https?)://(?P<host>[^/?#]+)(?=[/?]|$)|(?=/))(?P<path>/?[^?#]*)(?:\?(?P<query>[^#]*))?")
 WORD = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]*"  # a token, or nothing
 QUOTED = rb'"(?:[^\0-\x08\n-\x1f"\\\x7f]|\\[^\0-\x08\n-\x1f\x7f])*"'
 EXTENSION = rb";(?!\r)%b(?:=%b(?:%b)?)?" % (WORD, WORD, QUOTED)
@@ -82,7 +82,8 @@ def by_the_grammar(data: bytes) -> Seen:
             whole = True
         if not whole:
             break
-        seen.append((method.decode(), target, content))
+        path, query = (form["path"] or b"/", form["query"]) if form else (target, None)
+        seen.append((method.decode(), path + b"?" + query if query else path, content))
         if b"close" in options(fields, b"connection", b"proxy-connection"):
             break
         if match["version"] == b"1.0" and b"keep-alive" not in options(fields, b"connection"):

@@ -101,7 +101,7 @@ class Connection(asyncio.Protocol):
         self.wire: Wire
         self._limits = limits
         self._observer = observer
-        self._reader = RequestReader(parser(websockets=shared.websockets), limits.head_bytes)
+        self._reader = RequestReader(parser, limits.head_bytes, websockets=shared.websockets)
         self._deadline = Deadline(shared.loop, self._expired)
         self._current: Cycle | None = None
         """The request that is being answered."""
@@ -248,9 +248,27 @@ class Connection(asyncio.Protocol):
     def _begin(self, head: Head) -> None:
         """Run the application for a request."""
         shared = self.shared
+        raw_path, root_path = head.path, shared.root_path
+        path = raw_path.decode("ascii")
+        if "%" in path:
+            path = unquote(path)
+        if root_path:
+            path = root_path + path
+            raw_path = root_path.encode("ascii") + raw_path
+        scope: Scope = {
+            **self._scope,
+            "http_version": head.version,
+            "method": head.method,
+            "path": path,
+            "raw_path": raw_path,
+            "query_string": head.query,
+            "headers": head.headers,
+            "state": self.app_state.copy(),
+            "extensions": self._extensions.copy(),
+        }
         app = shared.app if shared.limit_concurrency is None else self._admit(shared.limit_concurrency)
         # RFC 9112 §9.6: the last answer says so
-        cycle = Cycle(self, self.wire, self._scope_of(head), app, head.persists and not self._draining)
+        cycle = Cycle(self, self.wire, scope, app, head.persists and not self._draining)
         if b"expect" in head.fields and head.fields[b"expect"].lower() == b"100-continue" and head.version == "1.1":
             cycle.expects_continue = True  # RFC 9110 §10.1.1: an HTTP/1.0 client's is ignored
         self._current = cycle
@@ -273,26 +291,6 @@ class Connection(asyncio.Protocol):
             cycle.flush_head()
             self.server_state.tasks.add(task)
             task.add_done_callback(self.server_state.tasks.discard)
-
-    def _scope_of(self, head: Head) -> Scope:
-        raw_path, root_path = head.path, self.shared.root_path
-        path = raw_path.decode("ascii")
-        if "%" in path:
-            path = unquote(path)
-        if root_path:
-            path = root_path + path
-            raw_path = root_path.encode("ascii") + raw_path
-        return {
-            **self._scope,
-            "http_version": head.version,
-            "method": head.method,
-            "path": path,
-            "raw_path": raw_path,
-            "query_string": head.query,
-            "headers": head.headers,
-            "state": self.app_state.copy(),
-            "extensions": self._extensions.copy(),
-        }
 
     def _admit(self, limit: int) -> ASGIApp:
         """The application, or as in uvicorn one that says 503 when there are too many connections or tasks."""

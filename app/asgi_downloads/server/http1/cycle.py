@@ -76,7 +76,6 @@ class Cycle:
 
     def __init__(self, host: Host, wire: Wire, scope: Scope, app: ASGIApp, keep_alive: bool) -> None:
         self._host = host
-        self._shared = host.shared
         self.wire = wire
         self.scope = scope
         self.app = app
@@ -96,7 +95,7 @@ class Cycle:
     async def run(self) -> None:
         """Call the application and see to it that its response ends, well or visibly broken."""
         self._accepted_before = self.wire.accepted
-        logger = self._shared.logger
+        logger = self._host.shared.logger
         try:
             result = await self.app(self.scope, self.receive, self.send)  # type: ignore[func-returns-value]
         except Exception as exc:
@@ -149,7 +148,7 @@ class Cycle:
     def _break_off(self, message: str = "", *args: object) -> None:
         """Close the connection so that the client cannot take what it has for the whole."""
         if message:
-            self._shared.logger.error(message, *args)
+            self._host.shared.logger.error(message, *args)
         if self.complete or self.wire.gone:
             return
         self.outcome = self.outcome or "failed"
@@ -259,7 +258,7 @@ class Cycle:
             raise
 
     def _start(self, message: Message) -> None:
-        shared = self._shared
+        shared = self._host.shared
         self.status = status = message["status"]
         headers: Sequence[Header] = message.get("headers") or ()
         if type(headers) is not list:
@@ -299,7 +298,7 @@ class Cycle:
 
     def _log_access(self) -> None:
         """uvicorn's access log line, at the time and in the form of uvicorn's own."""
-        self._shared.access_logger.info(
+        self._host.shared.access_logger.info(
             '%s - "%s %s HTTP/%s" %d',
             get_client_addr(self.scope),  # type: ignore[arg-type]
             self.scope["method"],
@@ -323,7 +322,9 @@ class Cycle:
         held, size = self._held, len(body)
         parts: tuple[Buffer, ...] = (held, body)
         if self._framing is LENGTH:
-            self._count(size, more_body)
+            if size != self._remaining or more_body:
+                self._check_length(size, more_body)
+            self._remaining -= size
         elif self._framing is CHUNKED:
             before, after = self._chunk(size, more_body)
             parts = (held, before, body, after)
@@ -335,15 +336,11 @@ class Cycle:
             return None
         sent = self.wire.try_send(parts)
         if held:
-            self._let_head_go(more_body)
+            self._held = b""
+            self._head_sent = True
+            if more_body and self.first_byte_at is None:  # Otherwise the first byte is also the last.
+                self.first_byte_at = monotonic()
         return None if sent == size else self.wire.send_rest(parts, sent)
-
-    def _let_head_go(self, more_body: bool) -> None:
-        """The head is sent, with what comes after it."""
-        self._held = b""
-        self._head_sent = True
-        if more_body and self.first_byte_at is None:  # Otherwise the first byte is also the last.
-            self.first_byte_at = monotonic()
 
     def _chunk(self, size: int, more_body: bool) -> tuple[bytes, bytes]:
         """What frames `size` bytes of content as a chunk."""
@@ -351,13 +348,12 @@ class Cycle:
         self._overhead += len(before) + len(after)
         return before, after
 
-    def _count(self, size: int, more_body: bool) -> None:
+    def _check_length(self, size: int, more_body: bool) -> None:
         """Hold the application to its Content-Length."""
         if size > self._remaining:
             raise RuntimeError("Response content longer than Content-Length")
         if not more_body and size < self._remaining:
             raise RuntimeError("Response content shorter than Content-Length")
-        self._remaining -= size
 
     def _takes_slices(self) -> bool:
         """Whether a slice can be sent for what it is: in chunks, somebody may have changed the content."""
@@ -392,12 +388,13 @@ class Cycle:
         elif self._framing is CHUNKED:
             before, after = self._chunk(count, more_body)
         elif self._framing is LENGTH:
-            self._count(count, more_body)
-        held = self._held
-        if held:
-            self._let_head_go(more_body)
-        if held or before:
-            await wire.send((held, before))
+            self._check_length(count, more_body)
+            self._remaining -= count
+        if self._held or before:
+            parts, self._held = (self._held, before), b""
+            self._head_sent = True
+            self.first_byte_at = self.first_byte_at or monotonic()
+            await wire.send(parts)
         if count:
             self.zero_copy = True
             await wire.send_file(descriptor, offset, count)

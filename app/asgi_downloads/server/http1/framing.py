@@ -7,6 +7,7 @@ What no answer can be framed for is a `RuntimeError`: the application's mistake.
 from collections.abc import Sequence
 from enum import Enum
 
+from asgi_downloads.http.headers import get_all
 from asgi_downloads.http.message import Header
 from asgi_downloads.server.http1.request_head import connection_options
 
@@ -39,16 +40,15 @@ def choose(
 ) -> tuple[Framing, int]:
     """The framing (RFC 9112 §6.3), and how many bytes Content-Length promises."""
     length = fields.get(b"content-length")
-    promised = 0
-    if length is not None:
-        if not length.isdigit() or (
-            len(fields) != len(headers) and sum(name == b"content-length" for name, _ in headers) > 1
-        ):
-            raise RuntimeError("Invalid Content-Length.")
+    if length is None:
+        promised = -1
+    elif not length.isdigit() or (len(fields) != len(headers) and len(get_all(headers, b"content-length")) > 1):
+        raise RuntimeError("Invalid Content-Length.")
+    else:
         promised = int(length)
     if method == "HEAD" or status == 304 or status == 204:
-        return NONE, promised
-    if length is not None:
+        return NONE, 0
+    if promised >= 0:
         return LENGTH, promised
     # RFC 9112 §6.1: no transfer coding to an HTTP/1.0 client
     return (CLOSE if version == "1.0" else CHUNKED), 0

@@ -1,6 +1,7 @@
 """The parser on h11, for where httptools is not installed. h11 reads heads, one `h11.Connection` for each."""
 
 import re
+from collections import deque
 
 import h11
 
@@ -25,8 +26,9 @@ _CODINGS = re.compile(rb"(?i)\r\ntransfer-encoding:[ \t]*([^\r]*)")
 class H11Parser:
     """`RequestParser` on h11."""
 
-    def __init__(self, *, websockets: bool) -> None:
+    def __init__(self, events: deque[Event], *, websockets: bool) -> None:
         self.done = False
+        self._events = events
         self._websockets = websockets
         self._head = bytearray()
         """What has come of a head; it is known of its first `_searched` bytes that they are good, and not the whole."""
@@ -39,22 +41,20 @@ class H11Parser:
         """Bytes of a target of which the head has not ended, with its method."""
         return len(self._head.partition(b"\r\n")[0])
 
-    def feed(self, data: bytes) -> list[Event]:
-        """Take in bytes and return the events that they complete."""
-        events: list[Event] = []
+    def feed(self, data: bytes) -> None:
+        """Take in bytes and append the events that they complete."""
         rest: bytes | None = data
         try:
             while rest and not self.done:
-                rest = self._parse(rest, events) if self._content is None else self._read(self._content, rest, events)
+                rest = self._parse(rest) if self._content is None else self._read(self._content, rest)
         except Refused as refused:
-            events.append(refused)
+            self._events.append(refused)
             self.done = True
-        return events
 
     def close(self) -> None:
         """Nothing here refers to itself."""
 
-    def _parse(self, data: bytes, events: list[Event]) -> bytes | None:
+    def _parse(self, data: bytes) -> bytes | None:
         """Collect a head and read it when it is whole; what follows it, None while there is nothing."""
         head = self._head
         head += data if head else data.lstrip(b"\r\n")  # RFC 9112 §2.2: empty lines before a request
@@ -71,19 +71,19 @@ class H11Parser:
         content = b"content-length" in read.fields or b"transfer-encoding" in read.fields
         if self._websockets and not content and wants_websocket(read):
             self.done = True
-            events.append(Upgrade(read))
+            self._events.append(Upgrade(read))
             return None
         self._persists = read.persists
-        events.append(read)
+        self._events.append(read)
         self._content = ContentReader(read.fields)
-        return self._read(self._content, rest, events)
+        return self._read(self._content, rest)
 
-    def _read(self, content: ContentReader, data: bytes, events: list[Event]) -> bytes | None:
+    def _read(self, content: ContentReader, data: bytes) -> bytes | None:
         """Read content; what follows the request when it is whole, else None."""
-        rest = content.feed(data, events)
+        rest = content.feed(data, self._events)
         if rest is not None:
             self._content = None
-            events.append(END)
+            self._events.append(END)
             self.done = not self._persists
         return rest
 

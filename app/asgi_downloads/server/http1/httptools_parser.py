@@ -1,5 +1,7 @@
 """The parser on httptools: llhttp reads, and `Head` says what may be answered."""
 
+from collections import deque
+
 import httptools
 
 from asgi_downloads.http.message import Header
@@ -12,11 +14,11 @@ from asgi_downloads.server.http1.websocket import wants_websocket
 class HttpToolsParser:
     """`RequestParser` on llhttp."""
 
-    def __init__(self, *, websockets: bool) -> None:
+    def __init__(self, events: deque[Event], *, websockets: bool) -> None:
         self.done = False
+        self._events = events
         self._websockets = websockets
         self._llhttp = httptools.HttpRequestParser(self)
-        self._events: list[Event] = []
         self._target = b""
         self._headers: list[Header] = []
         self._in_head = True
@@ -29,9 +31,8 @@ class HttpToolsParser:
         """Bytes of a target of which the head has not ended."""
         return len(self._target)
 
-    def feed(self, data: bytes) -> list[Event]:
-        """Take in bytes and return the events that they complete."""
-        events = self._events = []
+    def feed(self, data: bytes) -> None:
+        """Take in bytes and append the events that they complete."""
         rest: bytes | None = data
         while rest is not None:  # Once, but for a wish to upgrade.
             try:
@@ -47,8 +48,7 @@ class HttpToolsParser:
                 rest = None
                 if not self.done:  # Otherwise it is our own way to stop.
                     self.done = True
-                    events.append(_refusal(error))
-        return events
+                    self._events.append(_refusal(error))
 
     def close(self) -> None:
         """Let go of llhttp, which refers to our callbacks."""

@@ -1,6 +1,7 @@
 """The content of a request, read strictly: where llhttp does not read it, or is not there."""
 
 import re
+from collections.abc import MutableSequence
 from typing import Any
 
 from asgi_downloads.server.http1.request_head import NOT_IN_TRAILERS, Refused
@@ -25,7 +26,7 @@ class ContentReader:
         """A line of which the end has not come."""
         self._read_line = self._size
 
-    def feed(self, data: bytes, content: list[Any]) -> bytes | None:
+    def feed(self, data: bytes, content: MutableSequence[Any]) -> bytes | None:
         """Append to `content` what there is of it; returns what follows the message, None while that has not ended.
 
         Raises `Refused` when the framing is broken.

@@ -54,7 +54,7 @@ class Head:
     sent. `persists` says whether the connection goes on after the answer (RFC 9112 §9.3).
     """
 
-    __slots__ = ("fields", "headers", "method", "path", "persists", "query", "target", "version")
+    __slots__ = ("fields", "headers", "method", "path", "persists", "query", "version")
 
     def __init__(
         self, method: bytes, target: bytes, version: str, headers: list[Header], fields: dict[bytes, bytes]
@@ -66,7 +66,6 @@ class Head:
         self.version = version
         self.headers = headers
         self.fields = fields
-        self.target = target
         framed = b"content-length" in fields or b"transfer-encoding" in fields
         if framed or version != "1.1" or len(fields) != len(headers):
             _check_framing(version, headers, fields)

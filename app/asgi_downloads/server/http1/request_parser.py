@@ -31,19 +31,22 @@ Event = Head | bytes | End | Refused | Upgrade
 
 
 class RequestParser(Protocol):
-    """Parser of one connection's input; with `websockets`, a wish for one is an `Upgrade` and not passed over."""
+    """Parser of one connection's input, which appends to `events`.
+
+    With `websockets`, a wish for one is an `Upgrade`; else it is passed over.
+    """
 
     done: bool
     """Whether nothing that still arrives is a request: after one that does not persist, `Refused` or `Upgrade`."""
 
-    def __init__(self, *, websockets: bool) -> None: ...
+    def __init__(self, events: deque[Event], *, websockets: bool) -> None: ...
 
     @property
     def target_length(self) -> int:
         """Bytes of a target of which the head has not ended."""
 
-    def feed(self, data: bytes) -> list[Event]:
-        """Take in bytes and return the events that they complete; content in as many pieces as it comes."""
+    def feed(self, data: bytes) -> None:
+        """Take in bytes; content is passed on in as many pieces as it comes."""
 
     def close(self) -> None:
         """Let go of what would keep the parser alive."""
@@ -52,7 +55,7 @@ class RequestParser(Protocol):
 class RequestReader:
     """Events of one connection's input, in order; `limit` is the most bytes that may come without any event."""
 
-    def __init__(self, parser: RequestParser, limit: int) -> None:
+    def __init__(self, parser: type[RequestParser], limit: int, *, websockets: bool = False) -> None:
         self.events: deque[Event] = deque()
         """Those that were parsed and not taken."""
         self.unparsed = b""
@@ -60,8 +63,10 @@ class RequestReader:
         """Whether the client sends no more."""
         self.begun = False
         """Whether something was parsed of which there is no event yet: a part of a head."""
-        self._parser = parser
-        self._limit = self._room = limit
+        self._parser = parser(self.events, websockets=websockets)
+        self._limit = limit
+        self._room = limit
+        """Bytes that may still come before there is an event."""
 
     @property
     def pending(self) -> bool:
@@ -80,16 +85,17 @@ class RequestReader:
             data = self.unparsed
             if not data:
                 return None
-            room = self._room
-            if not room:
+            most = min(SLICE, self._room)
+            if len(data) <= most:
+                self.unparsed = b""
+            elif most:
+                data, self.unparsed = data[:most], data[most:]
+            else:
                 self.refuse(414 if 2 * self._parser.target_length > self._limit else 431)
                 break
-            if len(data) > SLICE or len(data) > room:
-                data = data[: min(SLICE, room)]
-            self.unparsed = self.unparsed[len(data) :]
-            events += self._parser.feed(data)
+            self._parser.feed(data)
             self.begun = not events
-            self._room = self._limit if events else room - len(data)
+            self._room = self._limit if events else self._room - len(data)
             if self._parser.done:
                 self.unparsed = b""
         return events.popleft()

@@ -21,7 +21,8 @@ def hand_over(
     protocol = config.ws_protocol_class(  # type: ignore[misc, call-arg]
         config=config, server_state=server_state, app_state=app_state
     )
-    line = b"%b %b HTTP/1.1\r\n" % (head.method.encode("ascii"), head.target)
+    target = head.path + b"?" + head.query if head.query else head.path
+    line = b"%b %b HTTP/1.1\r\n" % (head.method.encode("ascii"), target)
     protocol.connection_made(transport)
     protocol.data_received(b"".join([line, *[b"%b: %b\r\n" % header for header in head.headers], b"\r\n"]))
     transport.set_protocol(protocol)

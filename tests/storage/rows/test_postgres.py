@@ -11,7 +11,7 @@ import pytest
 
 pytest.importorskip("asyncpg")
 
-from asgi_downloads.storage.errors import Exhausted, StorageError, TimedOut, Unavailable, Unusable
+from asgi_downloads.storage.errors import Busy, StorageError, TimedOut, Unavailable, Unusable
 from asgi_downloads.storage.rows.notation import Csv, JsonLines
 from asgi_downloads.storage.rows.postgres import PostgresRows
 from asgi_downloads.storage.rows.source import Selection
@@ -112,7 +112,7 @@ async def test_no_more_connections_than_are_allowed_and_one_for_the_check(large_
         await source.check()
         waiting = [asyncio.ensure_future(anext(source.lines(Selection(), Csv()))) for _ in range(3)]
         results = await asyncio.gather(*waiting, return_exceptions=True)
-        assert [type(result) for result in results] == [Exhausted] * 3
+        assert [type(result) for result in results] == [Busy] * 3
         assert (await asyncio.to_thread(psql, large_url, OTHERS)).strip() == "2"
     await no_connection_left(large_url)
 
@@ -246,3 +246,10 @@ async def test_text_is_utf8_or_an_error_whatever_the_database_s_encoding(
         else:
             with pytest.raises(Unusable):
                 await anext(lines)
+
+
+async def test_for_excel_numbers_are_left_alone_and_text_is_not(postgres_url: str) -> None:
+    users = "SELECT -1 AS id, -1.50::numeric AS name, '-3'::text AS email, -1e300::float8 AS created_at"
+    lines = PostgresRows(schema(postgres_url, "signs", users)).lines(Selection(), Csv(for_excel=True))
+    assert (await anext(lines)).splitlines()[1:] == [b"-1,-1.50,'-3,-1e+300"]
+    await lines.aclose()

@@ -25,20 +25,16 @@ CONNECT_TIMEOUT = 5.0
 CLOSE_TIMEOUT = 2.0
 """Seconds for a connection to end in good order: its query cancelled, the server told."""
 
-_SESSION = {
+_SESSION = (
+    "BEGIN READ ONLY; SET LOCAL statement_timeout = {0:.0f};"
     # What a value looks like must not depend on what somebody has set for this database, role or server.
-    "DateStyle": "'ISO, YMD'",
-    "TimeZone": "'UTC'",
-    "IntervalStyle": "'postgres'",
-    "bytea_output": "'hex'",
-    "extra_float_digits": "1",  # the shortest text that reads back alike
-    "lc_monetary": "'C'",
-    "standard_conforming_strings": "on",
+    " SET LOCAL DateStyle = 'ISO, YMD'; SET LOCAL TimeZone = 'UTC'; SET LOCAL IntervalStyle = 'postgres';"
+    " SET LOCAL bytea_output = 'hex'; SET LOCAL lc_monetary = 'C'; SET LOCAL standard_conforming_strings = on;"
+    " SET LOCAL extra_float_digits = 1;"  # the shortest text that reads back alike
     # In the order of an index rather than sorted: the first row must not wait for the last.
-    "enable_sort": "off",
-    "max_parallel_workers_per_gather": "0",
-}
-_NUMBERS = ("int2", "int4", "int8", "float4", "float8", "numeric", "oid")
+    " SET LOCAL enable_sort = off; SET LOCAL max_parallel_workers_per_gather = 0"
+)
+_NUMBERS = ("int2", "int4", "int8", "float4", "float8", "numeric")
 _ERRORS = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
 Connection = Any
@@ -127,12 +123,9 @@ class _Sink:
 
 async def _copy(connection: Connection, statement: str, notation: Notation, sink: _Sink, seconds: float) -> None:
     try:
-        settings = {**_SESSION, "statement_timeout": f"{seconds * 1000:.0f}"}
-        session = "".join(f"; SET LOCAL {name} = {value}" for name, value in settings.items())
-        await connection.execute(f"BEGIN READ ONLY{session}")
-        prepared = await connection.prepare(statement, name="")
-        names = tuple(each.name for each in prepared.get_attributes())
-        numbers = [each.type.name in _NUMBERS for each in prepared.get_attributes()]
+        await connection.execute(_SESSION.format(seconds * 1000))
+        columns = (await connection.prepare(statement, name="")).get_attributes()
+        names = tuple(column.name for column in columns)
         sink.head = notation.head(names)
         marks = {"delimiter": "\x02", "quote": "\x01"}  # neither is in JSON, so that COPY leaves that as it is
         if isinstance(notation, JsonLines):
@@ -141,9 +134,10 @@ async def _copy(connection: Connection, statement: str, notation: Notation, sink
             statement, sink.finish = f"SELECT {line} FROM ({statement}) _row_", bytes
         elif notation.for_excel or len(names) == 1:  # cells have to be looked at
             places = [f"c{place}" for place in range(len(names))]
-            cells = ", ".join(f"{place}::text" for place in places)
+            types = ["" if column.type.name in _NUMBERS else "::text" for column in columns]
+            cells = ", ".join(map("".join, zip(places, types, strict=True)))
             statement = f"SELECT json_build_array({cells}) FROM ({statement}) _row_({', '.join(places)})"
-            sink.finish, sink.takes_time = partial(_rewritten, notation, names, numbers), True
+            sink.finish, sink.takes_time = partial(_rewritten, notation, names), True
         else:
             marks = {"delimiter": notation.delimiter}
         await connection.copy_from_query(statement, output=sink.push, format="csv", **marks)
@@ -152,16 +146,10 @@ async def _copy(connection: Connection, statement: str, notation: Notation, sink
     await sink.flush()
 
 
-def _rewritten(notation: Csv, names: tuple[str, ...], numbers: list[bool], block: bytes) -> bytes:
-    """Lines of the JSON arrays of a row's cells, each as text."""
-    rows = json.loads(b"[%b]" % block[:-1].replace(b"\n", b","))
-    return notation.lines(
-        names,
-        [
-            tuple([Number(cell) if cell and is_number else cell for cell, is_number in zip(row, numbers, strict=True)])
-            for row in rows
-        ],
-    )
+def _rewritten(notation: Csv, names: tuple[str, ...], block: bytes) -> bytes:
+    """Lines of CSV out of lines that are JSON arrays of cells: numbers, and all else as text."""
+    rows = json.loads(b"[%b]" % block[:-1].replace(b"\n", b","), parse_int=Number, parse_float=Number)
+    return notation.lines(names, [*map(tuple, rows)])
 
 
 async def _close(connection: Connection, copying: "asyncio.Future[None]") -> None:

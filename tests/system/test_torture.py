@@ -194,14 +194,16 @@ class _Proxy:
     """A connection whose statements may fail."""
 
     def __init__(self, connection: sqlite3.Connection, cursor: type[sqlite3.Cursor]) -> None:
-        self._connection = connection
-        self._cursor = cursor
+        vars(self).update(_connection=connection, _cursor=cursor)
 
     def execute(self, *args: Any) -> sqlite3.Cursor:
         return self._connection.cursor(self._cursor).execute(*args)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._connection, name)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        setattr(self._connection, name, value)
 
 
 _numbers = itertools.count()

@@ -1,5 +1,6 @@
 """How a stored file leaves, the same for every URL: opened once, validators, the plan, and the answer."""
 
+import asyncio
 import time
 from contextlib import suppress
 from dataclasses import dataclass
@@ -15,13 +16,18 @@ from asgi_downloads.http.message import Header, Representation
 from asgi_downloads.http.offload import offload
 from asgi_downloads.http.plan import is_plain, plan
 from asgi_downloads.responses.kept import keep
-from asgi_downloads.storage.errors import Busy
+from asgi_downloads.storage.errors import Busy, FileChanged
 from asgi_downloads.storage.files.digests import Digests
+from asgi_downloads.storage.files.openfile import OpenFile
 from asgi_downloads.storage.files.tree import Tree
 
 NO_CACHE = b"no-cache"
 """RFC 9111 §5.2.2.4: keep it, but ask before each use. Without a word a browser may show a file of last year for weeks
 without asking (§4.2.2), also one that has been replaced since."""
+
+
+_ATTEMPTS, _PAUSE = 4, 0.002
+"""How often a file is opened that changes while its few bytes are read, and the seconds between."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,25 +59,35 @@ class Delivery:
 
         Raises `HTTPError` 400, 412 and 416, and as `Tree.open` and `respond`.
         """
-        async with tree.open(shown.name) as file:
-            now = int(time.time())
-            fields = ((b"cache-control", shown.cache_control or self.cache_control), *shown.fields)
-            if wants_sha256(exchange.headers):
-                with suppress(Busy):  # RFC 9530 §4: a preference, which may go unmet
-                    digest = await exchange.while_connected(lambda: self.digests.sha256(file))
-                    fields = (*fields, repr_digest(digest))
-            modified = file.stat.st_mtime_ns // 1_000_000_000
-            representation = Representation(
-                file.size,
-                shown.content_type,
-                validators.etag(file.state, portable=self.portable),
-                validators.last_modified(modified, now, EXACT_DATE in exchange.extensions),
-                fields,
-            )
-            decided = plan(exchange.method, exchange.headers, representation, now=now)
-            if self.accel_prefix and decided.segments and is_plain(exchange.headers):
-                path = f"{self.accel_prefix}{tree.root.name}/{shown.name}"
-                await send_whole(exchange, 200, offload(decided.headers, path))
+        for left in reversed(range(_ATTEMPTS)):
+            try:
+                async with tree.open(shown.name) as file:
+                    await self._send(exchange, tree, file, shown)
                 return
-            await respond(exchange, decided, StoredFile(file))
-            keep(exchange.scope, decided, file, tree, shown.name)
+            except FileChanged:  # before the first byte, perhaps in the midst of a write(2) that makes it longer
+                if not left:
+                    raise
+                await asyncio.sleep(_PAUSE)
+
+    async def _send(self, exchange: Exchange, tree: Tree, file: OpenFile, shown: Shown) -> None:
+        now = int(time.time())
+        fields = ((b"cache-control", shown.cache_control or self.cache_control), *shown.fields)
+        if wants_sha256(exchange.headers):
+            with suppress(Busy):  # RFC 9530 §4: a preference, which may go unmet
+                digest = await exchange.while_connected(lambda: self.digests.sha256(file))
+                fields = (*fields, repr_digest(digest))
+        modified = file.stat.st_mtime_ns // 1_000_000_000
+        representation = Representation(
+            file.size,
+            shown.content_type,
+            validators.etag(file.state, portable=self.portable),
+            validators.last_modified(modified, now, EXACT_DATE in exchange.extensions),
+            fields,
+        )
+        decided = plan(exchange.method, exchange.headers, representation, now=now)
+        if self.accel_prefix and decided.segments and is_plain(exchange.headers):
+            path = f"{self.accel_prefix}{tree.root.name}/{shown.name}"
+            await send_whole(exchange, 200, offload(decided.headers, path))
+            return
+        await respond(exchange, decided, StoredFile(file))
+        keep(exchange.scope, decided, file, tree, shown.name)

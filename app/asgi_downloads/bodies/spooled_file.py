@@ -8,7 +8,7 @@ import aiofiles
 
 from asgi_downloads.storage.files.openfile import OpenFile
 from asgi_downloads.storage.files.temporary import TemporaryFiles, not_made
-from asgi_downloads.storage.threads import in_thread
+from asgi_downloads.storage.threads import in_thread, to_the_end
 
 
 @asynccontextmanager
@@ -19,9 +19,12 @@ async def made_file(files: TemporaryFiles, blocks: Iterable[bytes]) -> AsyncGene
     """
     with await in_thread(files.anonymous_blocking) as content:
         try:
-            async with aiofiles.open(content.fd, "wb", closefd=False) as file:
+            file = await to_the_end(aiofiles.open(content.fd, "wb", closefd=False))
+            try:
                 for block in blocks:
-                    await file.write(block)
+                    await to_the_end(file.write(block))
+            finally:
+                await to_the_end(file.close())
         except OSError as error:
             raise not_made(error) from error
         content.look_again()

@@ -39,7 +39,7 @@ class Answer:
             now = os.stat(self.name, dir_fd=self.tree.directory().fd, follow_symlinks=False)
         except (StorageError, OSError):
             return False
-        return FileState.of(now) == self.state
+        return self.state.is_of(now)
 
 
 KEPT = "asgi_downloads.kept"

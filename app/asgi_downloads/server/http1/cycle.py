@@ -23,6 +23,9 @@ from asgi_downloads.server.http1.server_wide import Shared
 from asgi_downloads.server.wire.socket_wire import SocketWire
 from asgi_downloads.server.wire.wire import Buffer, Wire
 
+JOINED = 4096
+"""Bytes up to which parts are joined before they are sent: cheaper than several to the kernel."""
+
 BODY_LIMIT = 65536
 """How much of a request's content is kept for the application before the client has to wait."""
 
@@ -334,6 +337,8 @@ class Cycle:
         size += len(held)
         if not size:
             return None
+        if size <= JOINED:
+            parts = (b"".join(parts),)
         sent = self.wire.try_send(parts)
         if held:
             self._held = b""

@@ -1,0 +1,60 @@
+"""What all response classes have in common: each is an ASGI callable that answers one request, on its own."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Protocol
+
+from asgi_downloads.asgi.exchange import Exchange
+from asgi_downloads.asgi.guard import Answer, answer_error, guarded
+from asgi_downloads.asgi.types import Receive, Scope, Send
+from asgi_downloads.http.message import Header
+
+Background = Callable[[], Awaitable[None]]
+"""What is awaited once an answer was sent to its end."""
+
+_OURS = frozenset({b"content-length", b"transfer-encoding", b"accept-ranges", b"content-range"})
+"""Fields that only who sends the content can know."""
+
+
+class _Site(Protocol):
+    raw_headers: list[Header]
+
+
+class Response:
+    """Base of the response classes. A subclass says in `answer` what is sent, and raises before the first byte.
+
+    `headers` are fields of the caller's own, which stand instead of ours of the same name; `background` is awaited
+    once the answer was sent to its end, and not after an error or a client that left.
+    """
+
+    on_error: Answer = staticmethod(answer_error)
+    """What becomes of an error before anything was sent."""
+
+    def __init__(
+        self,
+        status_code: int = 200,
+        headers: Mapping[str, str] | None = None,
+        background: Background | None = None,
+    ) -> None:
+        self.status_code = status_code
+        self.background = background
+        self.raw_headers: list[Header] = [
+            (name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in (headers or {}).items()
+        ]
+
+    async def answer(self, exchange: Exchange) -> None:
+        """Send the answer; raises `HTTPError` and errors of storage before the first byte."""
+        raise NotImplementedError
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def app(scope: Scope, receive: Receive, send: Send) -> None:
+            await self.answer(Exchange(scope, receive, send))
+
+        complete = await guarded(app, Exchange(scope, receive, send), self.on_error)
+        if complete and self.background is not None:
+            await self.background()
+
+    def fields(self, *ours: Header) -> tuple[Header, ...]:
+        """Our fields but for those that the caller has set, and the caller's."""
+        theirs = [line for line in self.raw_headers if line[0] not in _OURS]
+        names = {name for name, _ in theirs}
+        return (*(line for line in ours if line[0] not in names), *theirs)

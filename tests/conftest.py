@@ -1,11 +1,16 @@
 """What every test may rely on: asyncio as the only backend, and nothing left behind."""
 
+import asyncio
 import gc
 import os
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("no-deadline", deadline=None)  # how long an example takes says nothing on a shared machine
+settings.load_profile("no-deadline")
 
 
 @pytest.fixture
@@ -22,6 +27,14 @@ def descriptors() -> set[str]:
         except FileNotFoundError:  # the one that listed the directory
             continue
     return found
+
+
+async def until(condition: Callable[[], bool], seconds: float = 5) -> None:
+    """Wait for what comes soon and tells nobody; fails when it does not come."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come"
+        await asyncio.sleep(0.002)
 
 
 def assert_none_left(before: set[str]) -> None:

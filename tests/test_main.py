@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from urllib.request import urlopen
 
@@ -64,30 +65,21 @@ REFUSED = [
     Refused("directory-given-twice", "serve a --data-dir b", "the data directory is given twice"),
     Refused("bad-setting", "serve --port x", "--port: 'x' is not a whole number between 0 and 65535"),
     Refused("bad-setting-checked", "check-config --port x", "--port: 'x' is not a whole number between 0 and 65535"),
+    Refused("snippet-that-listens", "nginx-config --snippet --listen 80", "a server that says itself where it listens"),
     Refused("no-config-file", "serve --config none.toml", "none.toml: cannot be read: No such file or directory"),
     Refused("default-directory-missing", "serve", "data directory 'data' does not exist"),
-    Refused("directory-missing-what-to-do", "serve none", "or make a sample with 'python -m asgi_downloads demo none'"),
-    Refused("directory-is-a-file", "serve {sample}/app.db", "app.db' is not a directory"),
+    Refused("directory-missing-what-to-do", "serve none", "or make a sample with 'asgi-downloads demo none'"),
+    Refused("directory-is-a-file", "serve {sample}/app.db", "app.db' cannot be read: Not a directory"),
+    Refused("switch-with-a-value", "serve --demo --access-log true", "--access-log is a switch and takes no value"),
+    Refused("switch-with-a-value-joined", "serve --metrics=1", "--metrics is a switch and takes no value"),
+    Refused("switch-off-with-a-value", "serve --no-metrics no", "--no-metrics is a switch and takes no value"),
+    Refused("switch-of-a-command", "systemd-unit --socket YES", "--socket is a switch and takes no value"),
     Refused("port-in-use", "serve {sample} --port {taken}", "port {taken} of 127.0.0.1 is in use: choose another"),
     Refused("host-of-another", "serve {sample} --host 192.0.2.1", "host '192.0.2.1' is not an address of this machine"),
     Refused("host-unknown", "serve {sample} --host a..b", "host 'a..b' is not an address of this machine"),
     Refused("socket-in-no-directory", "serve {sample} --uds none/s", "Unix socket 'none/s': No such file or directory"),
     Refused("socket-is-a-file", "serve {sample} --uds {sample}/app.db", "there is something else"),
     Refused("socket-name-too-long", "serve {sample} --uds " + "s" * 200, "AF_UNIX path too long"),
-    Refused(
-        "database-missing",
-        "serve {sample} --database-url sqlite:///none.db",
-        "database 'none.db' cannot be read: No such",
-    ),
-    Refused(
-        "database-is-something-else",
-        "serve {sample} --database-url sqlite:///{sample}/files/photo.jpg",
-        "photo.jpg' cannot be read: file is not a database",
-    ),
-    Refused(
-        "database-is-a-directory", "serve {sample} --database-url sqlite:///{sample}", "cannot be read: Is a directory"
-    ),
-    Refused("no-temporary-directory", "serve {sample} --temp-dir none", "temporary directory 'none' is missing"),
     Refused("demo-over-something", "demo {sample}", "is there already and not empty; nothing was written"),
     Refused("demo-over-a-file", "demo {sample}/app.db", "is there already and not empty; nothing was written"),
     Refused("serve-demo-over-something", "serve --demo {sample}/files", "is there already and not empty"),
@@ -137,18 +129,39 @@ def test_help_has_every_setting(capsys: pytest.CaptureFixture[str]) -> None:
         main(["serve", "--help"])
     assert stop.value.code == 0
     out = capsys.readouterr().out
-    for entry in TABLE:
-        assert entry.flag in out
+    for each in TABLE:
+        assert each.flag in out
+
+
+def test_the_version_is_that_of_the_package(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(["--version"])
+    assert stop.value.code == 0
+    assert capsys.readouterr().out == f"asgi-downloads {version('asgi-downloads')}\n"
+
+
+def test_half_of_a_configuration_is_none() -> None:
+    """What a command prints is whole, or the command fails."""
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "asgi_downloads", "nginx-config"],
+            env=environment(),
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=20,
+        )
+    assert (done.returncode, done.stderr) == (2, "asgi-downloads: standard output: No space left on device\n")
 
 
 def test_check_config_prints_every_setting_with_its_source(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     Path("app.toml").write_text("workers = 3\nport = 1\n")
     monkeypatch.setenv("DOWNLOADS_PORT", "2")
     monkeypatch.setenv("DOWNLOADS_DATABASE_URL", "postgresql://me:secret@db/users")
     assert main(["check-config", "files", "--config", "app.toml", "--access-log", "--etag", "portable"]) == 0
-    lines = dict(line.split("  # ") for line in capsys.readouterr().out.splitlines())
+    lines = dict(line.split("  # ") for line in capfd.readouterr().out.splitlines())
     told = {setting.rstrip(): source for setting, source in lines.items()}
     assert len(told) == len(TABLE)
     assert told['data_dir = "files"'] == "--data-dir"
@@ -160,9 +173,9 @@ def test_check_config_prints_every_setting_with_its_source(
     assert told['database_url = "postgresql://me:***@db/users"'] == "DOWNLOADS_DATABASE_URL"
 
 
-def test_demo_makes_the_tree_and_says_how_to_serve_it(capsys: pytest.CaptureFixture[str]) -> None:
+def test_demo_makes_the_tree_and_says_how_to_serve_it(capfd: pytest.CaptureFixture[str]) -> None:
     assert main(["demo", "here", "--users", "7"]) == 0
-    assert "asgi-downloads serve here" in capsys.readouterr().out
+    assert "asgi-downloads serve here" in capfd.readouterr().out
     with closing(sqlite3.connect("here/app.db")) as database:
         assert database.execute("SELECT count(*) FROM users").fetchone() == (7,)
 
@@ -208,7 +221,7 @@ TOLD = [
 
 @pytest.mark.parametrize("case", TOLD, ids=lambda case: case.id)
 def test_serve_tells_where_and_what_to_try(
-    case: Told, sample: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    case: Told, sample: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     def run(settings: Settings, announce: Callable[[str], None]) -> int:
         announce(case.url)
@@ -216,7 +229,7 @@ def test_serve_tells_where_and_what_to_try(
 
     monkeypatch.setattr("asgi_downloads.server.process.run.run", run)
     assert main(shlex.split(case.command.format(sample=sample))) == 0
-    first, *rest = capsys.readouterr().out.splitlines()
+    first, *rest = capfd.readouterr().out.splitlines()
     assert first == case.first.format(sample=sample)
     assert [line.strip() for line in rest[2:3]] == ([case.then] if case.then else [])
 

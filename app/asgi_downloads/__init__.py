@@ -1,5 +1,41 @@
-"""A file download service as hand-written ASGI callables.
+"""File downloads for Python sites, as plain ASGI callables. The names below are public; all else may change.
 
-Read `app/routes.py` first: it is the table of URLs. The rooms import only from their left:
-`http <- storage <- bodies <- asgi <- endpoints <- routes, main <- server`.
+They are imported when they are first used: `import asgi_downloads` alone imports neither uvicorn nor the service.
 """
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from asgi_downloads.server.process.run import run
+    from asgi_downloads.service.application import create_app, lifespan
+    from asgi_downloads.service.settings import Settings
+
+    __version__: str
+
+__all__ = ["Settings", "__version__", "create_app", "lifespan", "run"]
+
+_HOMES = {
+    "Settings": "asgi_downloads.service.settings",
+    "create_app": "asgi_downloads.service.application",
+    "lifespan": "asgi_downloads.service.application",
+    "run": "asgi_downloads.server.process.run",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import PackageNotFoundError, version
+
+        try:
+            return version("asgi-downloads")
+        except PackageNotFoundError:  # run from a checkout that nobody has installed
+            return "0.0.0+checkout"
+    if name in _HOMES:
+        from importlib import import_module
+
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *__all__]

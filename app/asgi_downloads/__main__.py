@@ -1,4 +1,4 @@
-"""The command line: `python -m asgi_downloads`, installed as `asgi-downloads`.
+"""The command line: `asgi-downloads`, or `python -m asgi_downloads`.
 
 What goes wrong before serving is one line on stderr and exit code 2; nothing is imported that the
 command does not need.
@@ -8,15 +8,19 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from shlex import quote
-from typing import NoReturn
+from typing import Any, NoReturn
 
+import asgi_downloads
 from asgi_downloads import demo
 from asgi_downloads.server.errors import StartError
-from asgi_downloads.server.process.checks import check
-from asgi_downloads.service.settings import CONFIG, TABLE, Settings, SettingsError, as_toml, gather, nearest
+from asgi_downloads.server.process import streams
+from asgi_downloads.service.setting_kinds import SWITCH_WORDS
+from asgi_downloads.service.settings import CONFIG, TABLE, Given, Settings, SettingsError, as_toml, gather, nearest
 
 PROGRAM = "asgi-downloads"
 DEMO_DIR = Path("demo")
@@ -30,17 +34,49 @@ class UsageError(Exception):
 class _Parser(argparse.ArgumentParser):
     """argparse with errors of one line, which name the nearest of what was perhaps meant."""
 
+    def __init__(self, **options: Any) -> None:
+        self._switches: set[str] = set()
+        self._flags: list[str] = []
+        super().__init__(allow_abbrev=False, **options)
+
+    def add_argument(self, *names: str, **options: Any) -> argparse.Action:
+        """As argparse's, and keeps the names of flags."""
+        action = super().add_argument(*names, **options)
+        self._flags += action.option_strings
+        if action.nargs == 0:
+            self._switches.update(action.option_strings)
+        return action
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:
+        for one, value in pairwise(["", *(sys.argv[1:] if args is None else args), ""]):
+            flag, equals, _ = one.partition("=")
+            if flag in self._switches and (equals or value.lower() in SWITCH_WORDS):
+                raise UsageError(f"{flag} is a switch and takes no value: write {flag} or leave it out")
+        found, unknown = super().parse_known_args(args, namespace)
+        if unknown and unknown[0].startswith("--"):
+            flag = unknown[0].partition("=")[0]
+            raise UsageError(f"{unknown[0]}: no such flag; the nearest is {nearest(flag, self._flags)}")
+        if unknown:
+            raise UsageError(f"{unknown[0]!r}: one argument too many")
+        return found, unknown
+
     def error(self, message: str) -> NoReturn:
         raise UsageError(f"{message} (see '{self.prog} --help')")
 
 
+class _Version(argparse.Action):
+    """argparse's, which would look the version up for every command."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *args: object) -> NoReturn:
+        print(PROGRAM, asgi_downloads.__version__)
+        parser.exit()
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
+    streams.open_missing()
     try:
-        parser = _parser()
-        args, unknown = parser.parse_known_args(argv)
-        if unknown:
-            raise UsageError(_unknown(unknown[0], args.flags))
+        args = _parser().parse_args(argv)
         code: int = args.run(args)
     except (UsageError, SettingsError, StartError, demo.DemoError) as error:
         _say(str(error))
@@ -51,128 +87,113 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog=PROGRAM, description="A file download service.", allow_abbrev=False)
+    parser = _Parser(prog=PROGRAM, description="A file download service.")
+    parser.add_argument("--version", action=_Version, nargs=0, help="print the version of the package and end")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
 
-    serve = commands.add_parser("serve", help="serve a data directory", allow_abbrev=False)
-    _add_settings(serve)
+    serve = commands.add_parser("serve", help="serve a data directory")
+    _add_settings(serve, _serve)
     serve.add_argument(
         "--demo", action="store_true", help=f"fill the data directory with samples if it is new (default: {DEMO_DIR}/)"
     )
-    serve.set_defaults(run=_serve)
 
-    make = commands.add_parser("demo", help="make a directory of samples", allow_abbrev=False)
+    make = commands.add_parser("demo", help="make a directory of samples")
+    make.set_defaults(run=_demo)
     make.add_argument("directory", metavar="DIR", type=Path, help="new, or empty")
     make.add_argument("--users", type=_count, default=1000, metavar="N", help="rows in the database (default: 1000)")
-    make.set_defaults(run=_demo, flags=["--users"])
 
-    check = commands.add_parser("check-config", help="print every setting and where it comes from", allow_abbrev=False)
-    _add_settings(check)
-    check.set_defaults(run=_check_config)
+    check = commands.add_parser("check-config", help="print every setting and where it comes from")
+    _add_settings(check, _check_config)
 
-    nginx = commands.add_parser("nginx-config", help="print a configuration for nginx in front", allow_abbrev=False)
-    _add_settings(nginx)
+    nginx = commands.add_parser("nginx-config", help="print a configuration for nginx in front")
+    _add_settings(nginx, _nginx_config)
+    nginx.add_argument("--snippet", action="store_true", help="print what goes into a server{} that there is already")
     nginx.add_argument("--listen", action="append", metavar="ADDRESS", help="where nginx listens (default: 80)")
+    nginx.add_argument("--server-name", default="_", metavar="NAMES", help="hosts that it answers for (default: all)")
     nginx.add_argument(
-        "--server-name", default="_", metavar="NAMES", help="hosts that nginx answers for (default: all)"
+        "--certificate", metavar="PATH", help="what nginx shows to TLS clients; needs --listen '443 ssl'"
     )
-    nginx.add_argument(
-        "--log-file", default=NGINX_LOG, metavar="PATH", help=f"nginx's access log (default: {NGINX_LOG})"
-    )
-    nginx.set_defaults(run=_nginx_config)
-    nginx.set_defaults(flags=[*nginx.get_default("flags"), "--listen", "--server-name", "--log-file"])
+    nginx.add_argument("--certificate-key", metavar="PATH", help="the certificate's private key")
+    nginx.add_argument("--log-file", default=NGINX_LOG, metavar="PATH", help=f"its access log (default: {NGINX_LOG})")
 
-    unit = commands.add_parser("systemd-unit", help="print a unit for systemd", allow_abbrev=False)
-    _add_settings(unit)
+    unit = commands.add_parser("systemd-unit", help="print a unit for systemd")
+    _add_settings(unit, _systemd_unit)
     unit.add_argument("--socket", action="store_true", help="print the socket's unit, not the service's")
-    unit.set_defaults(run=_systemd_unit)
-    unit.set_defaults(flags=[*unit.get_default("flags"), "--socket"])
     return parser
 
 
-def _add_settings(parser: argparse.ArgumentParser) -> None:
+def _add_settings(parser: argparse.ArgumentParser, run: Any) -> None:
     """A flag for each setting; one that is not given is absent, so that weaker sources are heard."""
-    parser.add_argument(
-        "positional_data_dir", metavar="DATA_DIR", nargs="?", default=None, help="the same as --data-dir DATA_DIR"
-    )
-    parser.add_argument("--config", type=Path, metavar="FILE", help=f"a TOML file of settings (environment: {CONFIG})")
-    for entry in TABLE:
-        default = f" (default: {entry.default})" if entry.default else ""
-        text = (entry.help + default).replace("%", "%%")
-        if entry.kind.metavar == "BOOL":
-            parser.add_argument(
-                entry.flag, dest=entry.name, action=argparse.BooleanOptionalAction, default=argparse.SUPPRESS, help=text
-            )
-        else:
-            parser.add_argument(
-                entry.flag, dest=entry.name, metavar=entry.kind.metavar, default=argparse.SUPPRESS, help=text
-            )
-    parser.set_defaults(flags=[entry.flag for entry in TABLE])
+    parser.set_defaults(run=run)
+    parser.add_argument("positional_data_dir", metavar="DATA_DIR", nargs="?", help="the same as --data-dir DATA_DIR")
+    parser.add_argument("--config", metavar="FILE", help=f"a TOML file of settings (environment: {CONFIG})")
+    for each in TABLE:
+        default = f" (default: {each.default})" if each.default else ""
+        switch = each.kind.metavar == "BOOL"
+        options: Any = {"action": argparse.BooleanOptionalAction} if switch else {"metavar": each.kind.metavar}
+        text = (each.help + default).replace("%", "%%")
+        parser.add_argument(each.flag, dest=each.name, default=argparse.SUPPRESS, help=text, **options)
 
 
 def _serve(args: argparse.Namespace) -> int:
+    from asgi_downloads.server.process.checks import check
     from asgi_downloads.server.process.run import run  # and with it uvicorn
 
-    flags = _flags(args)
-    gathered = gather(flags, os.environ, args.config)
+    gathered = _gathered(args)
     if args.demo and "data_dir" not in gathered:
-        gathered = gather({**flags, "data_dir": DEMO_DIR}, os.environ, args.config)
+        gathered["data_dir"] = Given(DEMO_DIR, "--demo")
     settings = Settings.of(gathered)
     if args.demo and not demo.is_demo(settings.data_dir):
         demo.write_demo(settings.data_dir)
-    for warning in check(settings, database_given="database_url" in gathered):
+    for warning in check(settings):
         _say("warning: " + warning)
     return run(settings, partial(_announce, settings, with_urls=args.demo))
 
 
 def _announce(settings: Settings, url: str, *, with_urls: bool) -> None:
     """The one line that programs read, then what people may try."""
-    print(f"Serving {settings.data_dir} on {url}", flush=True)
-    if with_urls:
-        if settings.uds is None:
-            commands = demo.commands("curl", url)
-        else:
-            commands = demo.commands(f"curl --unix-socket {quote(str(settings.uds))}", "http://localhost")
-        print("\nTry:", *commands, sep="\n  ", flush=True)
+    streams.tell(f"Serving {settings.data_dir} on {url}\n")
+    if with_urls and settings.uds is None:
+        streams.tell("\n  ".join(["\nTry:", *demo.commands("curl", url)]) + "\n")
+    elif with_urls:
+        curl = f"curl --unix-socket {quote(str(settings.uds))}"
+        streams.tell("\n  ".join(["\nTry:", *demo.commands(curl, "http://localhost")]) + "\n")
 
 
 def _demo(args: argparse.Namespace) -> int:
     demo.write_demo(args.directory, args.users)
-    print(f"Made {args.directory} with {args.users} users. Serve it: {PROGRAM} serve {args.directory}")
-    return 0
+    return _print(f"Made {args.directory} with {args.users} users. Serve it: {PROGRAM} serve {args.directory}\n")
 
 
 def _check_config(args: argparse.Namespace) -> int:
-    gathered = gather(_flags(args), os.environ, args.config)
-    for line in as_toml(Settings.of(gathered), gathered):
-        print(line)
-    return 0
+    gathered = _gathered(args)
+    return _print("\n".join(as_toml(Settings.of(gathered), gathered)) + "\n")
 
 
 def _nginx_config(args: argparse.Namespace) -> int:
-    from asgi_downloads.server.deploy.nginx import nginx_config
+    from asgi_downloads.server.deploy.nginx import Site, nginx_config
 
-    settings = Settings.load(_flags(args), os.environ, args.config)
-    print(nginx_config(settings, args.listen or ["80"], args.server_name, args.log_file), end="")
-    return 0
+    if args.snippet and (args.listen or args.certificate):
+        raise UsageError("a snippet goes into a server that says itself where it listens, and with which certificate")
+    site = Site(tuple(args.listen or ["80"]), args.server_name, args.log_file, args.certificate, args.certificate_key)
+    return _print(nginx_config(Settings.of(_gathered(args)), None if args.snippet else site))
 
 
 def _systemd_unit(args: argparse.Namespace) -> int:
     from asgi_downloads.server.deploy.systemd import service_unit, socket_unit
 
-    gathered = gather(_flags(args), os.environ, args.config)
+    gathered = _gathered(args)
     settings = Settings.of(gathered)
-    print(socket_unit(settings) if args.socket else service_unit(settings, gathered.keys()), end="")
-    return 0
+    return _print(socket_unit(settings) if args.socket else service_unit(settings, gathered.keys()))
 
 
-def _flags(args: argparse.Namespace) -> dict[str, object]:
-    flags = {entry.name: getattr(args, entry.name) for entry in TABLE if hasattr(args, entry.name)}
+def _gathered(args: argparse.Namespace) -> dict[str, Given]:
+    flags = {each.name: getattr(args, each.name) for each in TABLE if hasattr(args, each.name)}
     if args.positional_data_dir is not None:
         if "data_dir" in flags:
             raise UsageError("the data directory is given twice, as DATA_DIR and as --data-dir")
         flags["data_dir"] = args.positional_data_dir
-    return flags
+    return gather(flags, os.environ, args.config)
 
 
 def _count(text: str) -> int:
@@ -181,15 +202,19 @@ def _count(text: str) -> int:
     return int(text)
 
 
-def _unknown(argument: str, flags: Sequence[str]) -> str:
-    if not argument.startswith("--"):
-        return f"{argument!r}: one argument too many"
-    return f"{argument}: no such flag; the nearest is {nearest(argument.partition('=')[0], flags)}"
+def _print(text: str) -> int:
+    """Print what a command was asked for; half of it would be a mistake, so a full disk is one as well."""
+    try:
+        streams.write_all(text)
+    except OSError as error:
+        raise UsageError(f"standard output: {error.strerror}") from None
+    return 0
 
 
 def _say(message: str) -> None:
     """One line on stderr, whatever is in the message."""
-    print(f"{PROGRAM}: " + " ".join(message.split()), file=sys.stderr)
+    with suppress(OSError):
+        print(f"{PROGRAM}: " + " ".join(message.split()), file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

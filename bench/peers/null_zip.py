@@ -98,7 +98,7 @@ class Ours(Maker):
 
     async def prepare(self, folder: Path) -> None:
         if self._forgetful:
-            self._archives.checksums.close()
+            self._archives.resources.checksums.close()
             self._begin()
         elif folder not in self._known:
             self._known.add(folder)
@@ -107,7 +107,8 @@ class Ours(Maker):
 
     async def make(self, folder: Path, sink: Sink) -> None:
         from asgi_downloads.asgi.sender import COPIED
-        from asgi_downloads.bodies.zip.archive import Archive, ZipBody
+        from asgi_downloads.bodies.zip.archive import Archive
+        from asgi_downloads.bodies.zip.body import ZipBody
         from asgi_downloads.bodies.zip.deflate import DEFLATE
         from asgi_downloads.bodies.zip.first_deflate import deflate
         from asgi_downloads.storage.files.tree import Tree
@@ -116,7 +117,7 @@ class Ours(Maker):
         async with Tree(folder.parent).subtree(folder.name) as directory:
             found = await self._archives.find(directory, recursive=False, form=form)
             if not isinstance(found, Archive):
-                async for block in deflate(found, directory, DEFLATE, self._archives.checksums):
+                async for block in deflate(found, directory, DEFLATE, self._archives.resources):
                     sink.take(block)
                 return
             async for piece in ZipBody(found, directory).pieces(0, found.size):

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from asgi_downloads.asgi.lifespan import lifespan
+from asgi_downloads.asgi.lifespan import run_lifespan
 from asgi_downloads.asgi.types import Message
 
 
@@ -40,5 +40,5 @@ def test_the_server_hears_of_each_step(fails: str, want: list[str]) -> None:
     async def send(message: Message) -> None:
         steps.append(": ".join(message[key] for key in ("type", "message") if key in message))
 
-    asyncio.run(lifespan(resources, {"type": "lifespan"}, receive, send))
+    asyncio.run(run_lifespan(resources, {"type": "lifespan"}, receive, send))
     assert steps == want

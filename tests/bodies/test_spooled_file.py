@@ -4,33 +4,35 @@ import asyncio
 import errno
 import os
 import threading
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from asgi_downloads.bodies.spooled_file import content_tag, made_file
 from asgi_downloads.storage.errors import Exhausted
-from asgi_downloads.storage.files.temporary import MadeFile, TemporaryFiles
+from asgi_downloads.storage.files.openfile import OpenFile
+from asgi_downloads.storage.files.temporary import TemporaryFiles
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("no_descriptor_left")]
 
 
 @pytest.fixture
-def files(tmp_path: Path) -> Generator[TemporaryFiles]:
-    with TemporaryFiles(tmp_path) as files:
-        yield files
+def files(tmp_path: Path) -> TemporaryFiles:
+    return TemporaryFiles(tmp_path)
 
 
 @pytest.mark.parametrize("blocks", [(), (b"",), (b"a", b"", b"bc"), (b"x" * 3_000_000,)], ids=len)
-async def test_it_has_the_blocks_and_their_length(blocks: tuple[bytes, ...], files: TemporaryFiles) -> None:
+async def test_it_has_the_blocks_and_their_length(
+    blocks: tuple[bytes, ...], files: TemporaryFiles, tmp_path: Path
+) -> None:
     content = b"".join(blocks)
     async with made_file(files, blocks) as file:
         assert file.size == len(content)
-        assert file.read_now(0, file.size) == content
+        assert file.read_blocking(0, file.size) == content
         file.check()
         assert os.fstat(file.fd).st_nlink == 0
-        assert os.listdir(files.path) == []
+        assert os.listdir(tmp_path) == []
     assert file.fd == -1
 
 
@@ -51,8 +53,17 @@ async def test_it_goes_when_its_maker_fails(files: TemporaryFiles) -> None:
 
 
 async def test_no_room_is_said_as_such(files: TemporaryFiles, monkeypatch: pytest.MonkeyPatch) -> None:
-    # A device that takes nothing, as a disk that is full.
-    monkeypatch.setattr(files, "anonymous", lambda: MadeFile(os.open("/dev/full", os.O_RDWR | os.O_CLOEXEC)))
+    real = files.anonymous_blocking
+
+    def full() -> OpenFile:
+        """A file on a device that takes nothing, as a disk that is full."""
+        file = real()
+        device = os.open("/dev/full", os.O_RDWR | os.O_CLOEXEC)
+        os.dup2(device, file.fd)
+        os.close(device)
+        return file
+
+    monkeypatch.setattr(files, "anonymous_blocking", full)
     with pytest.raises(Exhausted, match=os.strerror(errno.ENOSPC)):
         async with made_file(files, (b"x" * 100_000,)):
             pytest.fail("there is no such content")
@@ -61,9 +72,9 @@ async def test_no_room_is_said_as_such(files: TemporaryFiles, monkeypatch: pytes
 async def test_one_opened_for_a_request_that_left_is_closed(
     files: TemporaryFiles, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real, begun, go_on = files.anonymous, threading.Event(), threading.Event()
+    real, begun, go_on = files.anonymous_blocking, threading.Event(), threading.Event()
 
-    def slow() -> MadeFile:
+    def slow() -> OpenFile:
         begun.set()
         assert go_on.wait(5)
         return real()
@@ -72,7 +83,7 @@ async def test_one_opened_for_a_request_that_left_is_closed(
         async with made_file(files, (b"x",)):
             pytest.fail("the request has left")
 
-    monkeypatch.setattr(files, "anonymous", slow)
+    monkeypatch.setattr(files, "anonymous_blocking", slow)
     task = asyncio.create_task(use())
     assert await asyncio.to_thread(begun.wait, 5)
     task.cancel()
@@ -83,7 +94,7 @@ async def test_one_opened_for_a_request_that_left_is_closed(
 
 
 @pytest.mark.parametrize("steps", range(12))
-async def test_cancelled_anywhere_it_leaves_nothing(steps: int, files: TemporaryFiles) -> None:
+async def test_cancelled_anywhere_it_leaves_nothing(steps: int, files: TemporaryFiles, tmp_path: Path) -> None:
     async def use() -> None:
         async with made_file(files, (b"x", b"y", b"z")):
             await asyncio.sleep(0)
@@ -93,7 +104,7 @@ async def test_cancelled_anywhere_it_leaves_nothing(steps: int, files: Temporary
         await asyncio.sleep(0.0002)
     task.cancel()
     await asyncio.wait((task,))
-    assert os.listdir(files.path) == []
+    assert os.listdir(tmp_path) == []
 
 
 def test_tags_are_equal_for_equal_content_alone() -> None:

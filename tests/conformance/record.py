@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -19,8 +20,9 @@ _SHOWN = ("content-type", "content-range", "content-disposition", "last-modified
 
 
 def versions() -> dict[str, str]:
-    """Whose answers these are."""
-    return {name: version(name) for name in ("fastapi", "starlette", "uvicorn", "httptools")}
+    """Whose answers these are; Python's own tables of media types and resolving of links are part of them."""
+    packages = {name: version(name) for name in ("fastapi", "starlette", "uvicorn", "httptools")}
+    return {**packages, "python": ".".join(map(str, sys.version_info[:2]))}
 
 
 def summary(case: Case, answers: Sequence[Answer]) -> dict[str, Any]:

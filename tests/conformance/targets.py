@@ -1,7 +1,6 @@
 """What the cases are run against: in process, under each server, behind nginx. Each starts and ends itself."""
 
 import importlib
-import os
 import re
 import shutil
 import socket
@@ -16,6 +15,7 @@ from typing import Any, Final, Protocol, Self
 from tests.conformance.case import Request
 from tests.conformance.client import Answer, exchange
 from tests.conformance.in_process import InProcess, Unavailable
+from tests.support.serving import environment
 
 PROJECT: Final = Path(__file__).resolve().parents[2]
 START_TIMEOUT: Final = 30.0
@@ -61,7 +61,7 @@ def process(
         running = subprocess.Popen(
             command,
             cwd=PROJECT,
-            env={**os.environ, "PYTHONUNBUFFERED": "1", **(env or {})},
+            env=environment({"PYTHONUNBUFFERED": "1", **(env or {})}),
             stdout=output,
             stderr=output,
         )
@@ -127,7 +127,7 @@ class Service:
             settings = importlib.import_module("asgi_downloads.service.settings")
         except ModuleNotFoundError as error:
             raise Unavailable(f"no {error.name} yet") from None
-        return main.create_app(settings.Settings.load({"data_dir": data_dir}, {}))
+        return main.create_app(settings.Settings(data_dir=data_dir))
 
     def serve_command(self, data_dir: Path) -> list[str] | None:
         return [sys.executable, "-m", "asgi_downloads", "serve", str(data_dir), "--port", "0"]

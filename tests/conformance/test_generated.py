@@ -20,6 +20,7 @@ def _chosen(config: pytest.Config, option: str, variable: str, default: int) -> 
     return int(found if found is not None else os.environ.get(variable, default))
 
 
+@pytest.mark.slow
 def test_generated_requests_are_answered_as_by_fastapi(
     fleet: Fleet, references: Fleet, pytestconfig: pytest.Config
 ) -> None:

@@ -17,7 +17,7 @@ from asgi_downloads import demo
 from asgi_downloads.demo import tree, users
 from tests.support.serving import ROOT, environment
 
-DIGEST = "be7647109027fdbb80fe5ad6d1ad68bf807075e28a1f20fca76880270f2ca535"
+DIGEST = "a71009bb8f8db8f073fd638d3530833f0cf311668120882edc7b426628b40c6e"
 
 
 @pytest.fixture(scope="module")

@@ -1,12 +1,13 @@
 """A bundle is one archive that resumes: its members, its validators, its ranges, and what breaks it off."""
 
 import asyncio
+import errno
 import io
 import os
 import re
 import shutil
 import zipfile
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,10 +21,13 @@ from asgi_downloads.bodies.zip.cache import Archives
 from asgi_downloads.endpoints.bundle import BundleEndpoint
 from asgi_downloads.responses import zip as response
 from asgi_downloads.responses.zip import ZipDelivery
-from asgi_downloads.storage.files import listing
+from asgi_downloads.storage.files import state
 from asgi_downloads.storage.files.checksums import Checksums
-from asgi_downloads.storage.files.tree import Tree
+from asgi_downloads.storage.files.listing import Listing
+from asgi_downloads.storage.files.scan import scan_blocking
+from asgi_downloads.storage.files.tree import Directory, Tree
 from tests.support.asgi import Recorder, exchange, http_scope
+from tests.support.users import as_nobody
 
 pytestmark = pytest.mark.usefixtures("no_descriptor_left")
 
@@ -57,17 +61,27 @@ def root(tmp_path: Path) -> Path:
 @pytest.fixture
 def settled(monkeypatch: pytest.MonkeyPatch) -> None:
     """No file is too new to be trusted."""
-    monkeypatch.setattr(listing, "_UNSETTLED", -(10**12))
+    monkeypatch.setattr(state, "SETTLING_NS", -(10**12))
 
 
 @pytest.fixture
 def impatient(settled: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """As if computing the CRCs took long."""
-    monkeypatch.setattr(response, "PATIENCE", 0.0)
+    compute = Archive.compute
+
+    async def patiently(
+        archive: Archive, directory: Directory, indexes: Sequence[int], until: float | None = None
+    ) -> None:
+        if until is not None:  # there is a time after which nobody waits
+            raise TimeoutError
+        await compute(archive, directory, indexes)
+
+    monkeypatch.setattr(Archive, "compute", patiently)
 
 
-def service(tree: Tree, checksums: Checksums) -> ASGIApp:
-    return Guard(Router((Route("/bundle/{bundle_id}", BundleEndpoint(tree, ZipDelivery(Archives(checksums)))),)))
+def service(tree: Tree, checksums: Checksums, *, may_omit: bool = False) -> ASGIApp:
+    archives = Archives(checksums, may_omit=may_omit)
+    return Guard(Router((Route("/bundle/{bundle_id}", BundleEndpoint(tree, ZipDelivery(archives))),)))
 
 
 @pytest.fixture
@@ -105,13 +119,13 @@ MEMBERS = [
     Case(
         "recursive",
         "/bundle/b?recursive=true",
-        [".hidden", "below/deep.txt", "below/nothing/", "inside", "text.txt"],
+        [".hidden", "inside", "text.txt", "below/deep.txt", "below/nothing/"],
     ),
     Case("deflated", "/bundle/b?compression=deflate", [".hidden", "inside", "text.txt"]),
     Case(
         "deflated-recursive",
         "/bundle/b?compression=auto&recursive=1",
-        [".hidden", "below/deep.txt", "below/nothing/", "inside", "text.txt"],
+        [".hidden", "inside", "text.txt", "below/deep.txt", "below/nothing/"],
     ),
 ]
 
@@ -169,6 +183,80 @@ def test_parameters_are_refused_as_fastapi_does(app: ASGIApp) -> None:
     assert answer.status == 422, "and before the bundle is looked for"
     assert b'"type":"literal_error","loc":["query","compression"]' in answer.content
     assert b'"type":"bool_parsing","loc":["query","recursive"]' in answer.content
+
+
+# All of it, or told what not
+
+
+@pytest.fixture
+def secret(root: Path) -> Path:
+    """A file of the bundle that may not be read."""
+    path = root / "b" / "below" / "secret"
+    path.touch()
+    path.chmod(0)
+    return path
+
+
+def test_a_bundle_of_which_something_cannot_be_read_is_refused(
+    app: ASGIApp, secret: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with as_nobody(secret.parent):
+        assert get(app).status == 200, "it lies in a directory that was not asked for"
+        answer = get(app, "/bundle/b?recursive=1")
+    assert answer.status == 503
+    assert answer.headers[b"retry-after"] == b"1"
+    assert b"secret" not in answer.content
+    assert "1 of its files or directories cannot be read, the first is 'below/secret'" in caplog.text
+
+
+@pytest.mark.parametrize("compression", ["store", "deflate"])
+def test_or_made_without_it_and_says_so(root: Path, secret: Path, compression: str) -> None:
+    with Checksums() as checksums, as_nobody(secret.parent):
+        app = service(Tree(root), checksums, may_omit=True)
+        answer = get(app, f"/bundle/b?recursive=1&compression={compression}")
+    assert answer.status == 200
+    assert "below/deep.txt" in names(answer)
+    assert answer.headers[b"x-bundle-omitted"] == b"2", "the file, and the link that leads out"
+
+
+def test_a_bundle_that_lacks_nothing_says_nothing(app: ASGIApp, root: Path) -> None:
+    assert get(app).headers[b"x-bundle-omitted"] == b"1"
+    (root / "b" / "outside").unlink()
+    assert b"x-bundle-omitted" not in get(app).headers
+
+
+@pytest.mark.parametrize("place", ["b", "b/below"])
+def test_a_disk_that_fails_anywhere_is_503(
+    app: ASGIApp, root: Path, place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    victim, scandir = (root / place).stat().st_ino, os.scandir
+
+    def failing(fd: int) -> object:
+        if os.fstat(fd).st_ino == victim:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return scandir(fd)
+
+    monkeypatch.setattr(os, "scandir", failing)
+    answer = get(app, "/bundle/b?recursive=1")
+    assert answer.status == 503
+    assert answer.headers[b"retry-after"] == b"1"
+
+
+@pytest.mark.parametrize("year", [-10_000_000_000, -1, 10_413_792_000, 15_000_000_000])
+@pytest.mark.parametrize("place", ["text.txt", "below/nothing", "."])
+def test_any_date_is_archived(app: ASGIApp, root: Path, place: str, year: int) -> None:
+    os.utime(root / "b" / place, (year, year))
+    if (root / "b" / place).stat().st_mtime != year:
+        pytest.skip("this file system has no such date")
+    answer = get(app, "/bundle/b?recursive=1")
+    assert answer.status == 200
+    assert "text.txt" in names(answer)
+
+
+def test_names_of_any_bytes_are_archived_percent_encoded(app: ASGIApp, root: Path) -> None:
+    for name in (b"caf\xe9.txt", b"what?.txt"):
+        (root / "b" / os.fsdecode(name)).touch()
+    assert {"caf%E9.txt", "what_.txt"} < {*names(get(app))}
 
 
 # Resuming
@@ -241,7 +329,7 @@ def test_a_file_that_is_too_new_is_read_first_however_long_it_takes(
     app: ASGIApp, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(response, "PATIENCE", 0.0)
-    monkeypatch.setattr(listing, "_UNSETTLED", 10**12)
+    monkeypatch.setattr(state, "SETTLING_NS", 10**12)
     assert CONTENT_TAG.fullmatch(get(app).headers[b"etag"])
 
 
@@ -322,14 +410,12 @@ def test_a_member_that_changes_midway_breaks_the_transfer(
 
 
 def test_a_bundle_that_never_stays_the_same_is_503(app: ASGIApp, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    scan = listing.scan
-
-    def scan_and_change(*args: object, **kwargs: object) -> listing.Listing:
-        found = scan(*args, **kwargs)  # type: ignore[arg-type]
+    def scan_and_change(*args: object, **kwargs: object) -> Listing:
+        found = scan_blocking(*args, **kwargs)  # type: ignore[arg-type]
         (root / "b" / "text.txt").write_bytes(TEXT)
         return found
 
-    monkeypatch.setattr("asgi_downloads.bodies.zip.cache.scan", scan_and_change)
+    monkeypatch.setattr("asgi_downloads.bodies.zip.cache.scan_blocking", scan_and_change)
     answer = get(app)
     assert answer.status == 503
     assert answer.headers[b"retry-after"] == b"1"
@@ -338,16 +424,15 @@ def test_a_bundle_that_never_stays_the_same_is_503(app: ASGIApp, root: Path, mon
 def test_a_bundle_that_changed_once_while_it_was_listed_is_listed_again(
     app: ASGIApp, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    scan = listing.scan
     changes = iter((True,))
 
-    def scan_and_change(*args: object, **kwargs: object) -> listing.Listing:
-        found = scan(*args, **kwargs)  # type: ignore[arg-type]
+    def scan_and_change(*args: object, **kwargs: object) -> Listing:
+        found = scan_blocking(*args, **kwargs)  # type: ignore[arg-type]
         if next(changes, False):
             (root / "b" / "text.txt").write_bytes(TEXT[:-1])
         return found
 
-    monkeypatch.setattr("asgi_downloads.bodies.zip.cache.scan", scan_and_change)
+    monkeypatch.setattr("asgi_downloads.bodies.zip.cache.scan_blocking", scan_and_change)
     answer = get(app)
     assert answer.status == 200
     with zipfile.ZipFile(io.BytesIO(bytes(answer.content))) as archive:
@@ -372,11 +457,12 @@ def test_a_client_that_leaves_is_noticed(app: ASGIApp, root: Path, compression: 
 
 
 def test_a_client_that_leaves_while_crcs_are_computed_stops_that(app: ASGIApp, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(listing, "_UNSETTLED", 10**12)
-    stopped = False
+    monkeypatch.setattr(state, "SETTLING_NS", 10**12)
+    begun, stopped = asyncio.Event(), False
 
     async def prepare(*_: object) -> None:
         nonlocal stopped
+        begun.set()
         try:
             await asyncio.Event().wait()
         finally:
@@ -385,6 +471,7 @@ def test_a_client_that_leaves_while_crcs_are_computed_stops_that(app: ASGIApp, m
     monkeypatch.setattr(Archive, "prepare", prepare)
 
     async def receive() -> Message:
+        await begun.wait()
         return {"type": "http.disconnect"}
 
     async def run() -> None:
@@ -394,27 +481,3 @@ def test_a_client_that_leaves_while_crcs_are_computed_stops_that(app: ASGIApp, m
 
     asyncio.run(run())
     assert stopped
-
-
-# The cache
-
-
-def test_archives_are_kept_within_a_number_of_members(root: Path, settled: None) -> None:
-    for name in ("c", "d", "e"):
-        (root / name).mkdir()
-        for number in range(10):
-            (root / name / str(number)).touch()
-
-    async def run(archives: Archives) -> list[object]:
-        tree = Tree(root)
-        found: list[object] = []
-        for name in ("c", "c", "d", "e", "c", "c"):
-            async with tree.subtree(name) as directory:
-                found.append(await archives.find(directory, recursive=False))
-        return found
-
-    with Checksums() as checksums:
-        c1, c2, _, _, c3, c4 = asyncio.run(run(Archives(checksums, member_limit=25)))
-    assert c1 is c2
-    assert c3 is not c2, "the one used least recently went"
-    assert c3 is c4

@@ -21,7 +21,7 @@ from pydantic import BeforeValidator
 
 from asgi_downloads.asgi.guard import Guard
 from asgi_downloads.asgi.types import ASGIApp
-from asgi_downloads.bodies.data_export import ROWS, data_blocks
+from asgi_downloads.bodies.data_export import ROWS, data_export
 from asgi_downloads.endpoints.export import ExportData, ExportUsers
 from asgi_downloads.service.application import Application, create_app
 from asgi_downloads.service.settings import Settings
@@ -224,30 +224,68 @@ class TestGzip:
         assert answer.content == b""
 
 
-def _not_a_database(path: Path) -> None:
-    path.write_bytes(b"secret text" * 1000)
+def _execute(path: Path, *statements: str) -> None:
+    with closing(sqlite3.connect(path)) as connection, connection:
+        for statement in statements:
+            connection.execute(statement)
 
 
-def _without_a_table(path: Path) -> None:
-    sqlite3.connect(path).close()
-    path.touch()
+VIEW = "CREATE VIEW users(id, name, email, created_at) AS SELECT "
+BUSY = (503, "The database is not available")
+BROKEN = (500, "The database cannot give this export")
+AWAY = [
+    pytest.param(lambda path: None, "", BUSY, id="missing"),
+    pytest.param(lambda path: path.write_bytes(b"secret text" * 1000), "", BROKEN, id="not-a-database"),
+    pytest.param(lambda path: path.touch(), "", BROKEN, id="empty"),
+    pytest.param(lambda path: _execute(path, "CREATE TABLE users (id, name)"), "", BROKEN, id="no-such-column"),
+    pytest.param(lambda path: _execute(path, f"{VIEW} 1, secret(1), 2, 3"), "", BROKEN, id="unknown-function"),
+    pytest.param(lambda path: _execute(path, f"{VIEW} 1, json('secret'), 2, 3"), "", BROKEN, id="first-row"),
+    pytest.param(write_users, "since=2024-01-01&columns=id", (200, None), id="dates"),
+    pytest.param(
+        lambda path: write_users(path, ((1, "a", "b", "01.06.2024"),)), "since=2024-01-01", BROKEN, id="odd-dates"
+    ),
+]
 
 
 class TestDatabaseAway:
-    @pytest.mark.parametrize("method", ["GET", "HEAD"])
-    @pytest.mark.parametrize(
-        "make", [lambda path: None, _not_a_database, _without_a_table], ids=["missing", "odd", "empty"]
-    )
-    def test_503_says_when_to_ask_again_and_nothing_of_the_database(
-        self, make: Callable[[Path], None], method: str, data: Path, app: Application, caplog: pytest.LogCaptureFixture
+    @pytest.mark.parametrize("accept", ["identity", "gzip"])
+    @pytest.mark.parametrize("form", ["csv", "jsonl"])
+    @pytest.mark.parametrize(("make", "query", "want"), AWAY)
+    def test_an_error_is_503_if_it_may_pass_and_500_if_not_and_head_says_the_same(
+        self,
+        make: Callable[[Path], None],
+        query: str,
+        want: tuple[int, str | None],
+        form: str,
+        accept: str,
+        data: Path,
+        app: Application,
+        caplog: pytest.LogCaptureFixture,
     ) -> None:
         make(data / "app.db")
-        answer = get(app, "/export/users", method)
-        assert answer.status == 503
-        assert int(answer.headers[b"retry-after"]) > 0
-        if method == "GET":
-            assert json.loads(answer.content) == {"detail": "The database is not available"}
-        assert "no users export" in caplog.text
+        target = f"/export/users?format={form}&{query}"
+        got, head = (get(app, target, method, accept_encoding=accept) for method in ("GET", "HEAD"))
+        assert head.status == got.status == want[0]
+        stamp = b"content-disposition"
+        assert {**head.headers, stamp: b""} == {**got.headers, stamp: b""}
+        assert head.content == b""
+        assert (b"retry-after" in got.headers) is (got.status == 503)
+        if got.status != 200:
+            assert json.loads(got.content) == {"detail": want[1]}
+            assert sum("no export of users" in record.getMessage() for record in caplog.records) == 2
+
+    def test_the_log_says_what_is_wrong(self, data: Path, app: Application, caplog: pytest.LogCaptureFixture) -> None:
+        _execute(data / "app.db", "CREATE TABLE users (id, name)")
+        get(app, "/export/users")
+        assert "no export of users: Unusable: no such column: email" in caplog.text
+
+    def test_a_query_that_takes_too_long_is_504(self, data: Path) -> None:
+        endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i FROM n"
+        _execute(data / "app.db", f"{VIEW} i, '', '', '' FROM ({endless}) WHERE i < 0")
+        app = create_app(Settings(data_dir=data, query_timeout=0.05))
+        for method in ("GET", "HEAD"):
+            assert get(app, "/export/users", method).status == 504
+        assert json.loads(get(app, "/export/users").content) == {"detail": "The export takes too long"}
 
     def test_the_rest_works(self, app: Application) -> None:
         assert get(app, "/download/a.bin").status == 200
@@ -280,10 +318,12 @@ def test_postgresql_that_is_away_is_503(data: Path) -> None:
 
 @pytest.fixture
 def failing_late(data: Path) -> None:
-    """Users of whom a later one cannot be read: its e-mail address is longer than any value may be."""
+    """Users of whom a later one has an e-mail address that cannot be had."""
     write_users(data / "app.db", tuple((n, "x" * 2000, "y" * 2000, "2024-01-01") for n in range(1, 2000)))
-    with closing(sqlite3.connect(data / "app.db")) as connection, connection:
-        connection.execute("UPDATE users SET email = zeroblob(17000000) WHERE id = 1900")
+    address = "CASE id WHEN 1900 THEN abs(-9223372036854775808) ELSE name END"
+    _execute(
+        data / "app.db", "ALTER TABLE users DROP COLUMN email", f"ALTER TABLE users ADD COLUMN email AS ({address})"
+    )
 
 
 @pytest.mark.usefixtures("failing_late")
@@ -319,7 +359,7 @@ def test_a_client_that_leaves_ends_the_export(
     assert_none_left(before)
 
 
-DATA = b"".join(data_blocks())
+DATA, _ = data_export()
 
 
 class TestData:
@@ -376,19 +416,19 @@ class TestData:
         def refuse() -> int:
             raise Exhausted
 
-        with TemporaryFiles(tmp_path) as files:
-            monkeypatch.setattr(files, "anonymous", refuse)
-            assert get(Guard(ExportData(files)), "/").status == 503
+        files = TemporaryFiles(tmp_path)
+        monkeypatch.setattr(files, "anonymous_blocking", refuse)
+        assert get(Guard(ExportData(files)), "/").status == 503
 
     def test_nothing_is_left_on_the_disk(self, data: Path, tmp_path: Path) -> None:
-        with TemporaryFiles(tmp_path) as files:
-            export = Guard(ExportData(files))
-            before = descriptors()
-            for hang_up_after in (None, 0, 1):
-                recorder = Recorder(http_scope("/"), hang_up_after)
-                asyncio.run(_run(export, recorder))
-                assert_none_left(before)
-                assert list(Path(files.path).iterdir()) == []
+        place = tmp_path / "temporary"
+        export = Guard(ExportData(TemporaryFiles(place)))
+        before = descriptors()
+        for hang_up_after in (None, 0, 1):
+            recorder = Recorder(http_scope("/"), hang_up_after)
+            asyncio.run(_run(export, recorder))
+            assert_none_left(before)
+            assert list(place.iterdir()) == []
 
 
 async def _run(app: ASGIApp, recorder: Recorder) -> None:

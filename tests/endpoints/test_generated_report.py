@@ -11,7 +11,7 @@ import pytest
 
 from asgi_downloads.asgi.guard import Guard
 from asgi_downloads.asgi.router import Route, Router
-from asgi_downloads.asgi.types import ASGIApp
+from asgi_downloads.asgi.types import ASGIApp, Message
 from asgi_downloads.bodies.report import maker as module
 from asgi_downloads.bodies.report.report import SAMPLE, Report
 from asgi_downloads.bodies.spooled_file import content_tag
@@ -44,19 +44,18 @@ def made() -> Made:
 
 
 @pytest.fixture
-def files(tmp_path: Path) -> Generator[TemporaryFiles]:
-    with TemporaryFiles(tmp_path) as files:
-        yield files
+def files(tmp_path: Path) -> TemporaryFiles:
+    return TemporaryFiles(tmp_path)
 
 
 @pytest.fixture
-def service(files: TemporaryFiles, made: Made) -> Generator[ASGIApp]:
+def service(files: TemporaryFiles, made: Made, tmp_path: Path) -> Generator[ASGIApp]:
     pytest.importorskip("reportlab")
     report = GeneratedReport(None, files, make=made, clock=NOW.timestamp)
     before = descriptors()
     yield Guard(Router((Route("/reports/generate/{report_id}", report),)))
     assert_none_left(before)
-    assert list(Path(files.path).iterdir()) == []
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_file_with_a_length_a_tag_and_a_name(service: ASGIApp, made: Made) -> None:
@@ -125,6 +124,40 @@ def test_a_client_that_leaves_leaves_nothing(hang_up_after: int, spec_version: s
     asyncio.run(run())  # the fixtures look for what is left
 
 
+def test_a_client_that_leaves_while_its_report_waits_has_none_made(files: TemporaryFiles) -> None:
+    async def run() -> None:
+        waiting, gone = asyncio.Event(), asyncio.Event()
+
+        async def make(report: Report) -> bytes:
+            waiting.set()
+            await asyncio.Event().wait()
+            raise AssertionError
+
+        async def receive() -> Message:
+            await gone.wait()
+            return {"type": "http.disconnect"}
+
+        recorder = Recorder(http_scope("/reports/generate/q1"))
+        report = Guard(Router((Route("/reports/generate/{report_id}", GeneratedReport(None, files, make=make)),)))
+        asked = asyncio.ensure_future(report(recorder.scope, receive, recorder.send))
+        await waiting.wait()
+        gone.set()
+        await asyncio.wait_for(asked, 5)
+        assert recorder.events == []
+
+    asyncio.run(run())
+
+
+def test_too_many_reports_at_once_are_503_and_say_when_to_ask_again(files: TemporaryFiles) -> None:
+    async def make(report: Report) -> bytes:
+        raise Exhausted
+
+    service = Guard(Router((Route("/reports/generate/{report_id}", GeneratedReport(None, files, make=make)),)))
+    answer = get(service, "/reports/generate/q1")
+    assert answer.status == 503
+    assert int(answer.headers[b"retry-after"]) >= 1
+
+
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 def test_without_reportlab_it_is_501_with_what_to_install(
     method: str, app: Application, monkeypatch: pytest.MonkeyPatch
@@ -140,7 +173,7 @@ def test_no_room_is_503(files: TemporaryFiles, service: ASGIApp, monkeypatch: py
     def refuse() -> int:
         raise Exhausted
 
-    monkeypatch.setattr(files, "anonymous", refuse)
+    monkeypatch.setattr(files, "anonymous_blocking", refuse)
     assert get(service, "/reports/generate/q1").status == 503
 
 

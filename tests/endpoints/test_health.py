@@ -54,35 +54,37 @@ def test_head_has_the_fields_and_no_content(app: Application) -> None:
     assert (answer.status, answer.headers[b"content-length"], bytes(answer.content)) == (200, b"15", b"")
 
 
-def test_start_up_sweeps_what_a_dead_process_left_and_shutdown_ends_orderly(tmp_path: Path) -> None:
-    app = create_app(Settings(data_dir=tmp_path, temp_dir=tmp_path))
-    left = Path(app._made.path) / "0123456789abcdef.tmp"
-    left.touch()
+async def live_and_end(app: Application) -> list[str]:
+    """What the application says to a server that runs its lifespan."""
+    said: list[str] = []
+    asked = iter(["lifespan.startup", "lifespan.shutdown"])
 
-    async def run() -> list[str]:
-        said: list[str] = []
-        swept = asyncio.Event()
-        sweep = app._made.sweep
-        loop = asyncio.get_running_loop()
+    async def receive() -> Message:
+        return {"type": next(asked)}
 
-        def sweeping() -> int:
-            count = sweep()
-            loop.call_soon_threadsafe(swept.set)
-            return count
+    async def send(message: Message) -> None:
+        said.append(message["type"])
 
-        app._made.sweep = sweeping  # type: ignore[method-assign]
-        asked = iter(["lifespan.startup", "lifespan.shutdown"])
+    await app({"type": "lifespan"}, receive, send)
+    return said
 
-        async def receive() -> Message:
-            if said:
-                await swept.wait()
-            return {"type": next(asked)}
 
-        async def send(message: Message) -> None:
-            said.append(message["type"])
+COMPLETE = ["lifespan.startup.complete", "lifespan.shutdown.complete"]
 
-        await app({"type": "lifespan"}, receive, send)
-        return said
 
-    assert asyncio.run(run()) == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
-    assert not left.exists()
+def test_it_starts_and_ends_in_good_order(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    app = create_app(Settings(data_dir=tmp_path, temp_dir=tmp_path / "temporary"))
+    assert asyncio.run(live_and_end(app)) == COMPLETE
+    assert list((tmp_path / "temporary").iterdir()) == []
+    assert caplog.text == ""
+
+
+def test_without_a_temporary_place_it_starts_and_serves_files(data: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (data / "file").touch()
+    app = create_app(Settings(data_dir=data, temp_dir=data / "file"))
+    assert asyncio.run(live_and_end(app)) == COMPLETE
+    assert "no temporary file can be made" in caplog.text
+    assert exchange(app, "/download/a.bin").status == 200
+    made = exchange(app, "/export/data")
+    assert made.status == 503
+    assert made.headers[b"retry-after"]

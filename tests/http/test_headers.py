@@ -2,15 +2,9 @@ from dataclasses import dataclass
 
 import pytest
 
-from asgi_downloads.http.headers import combined, elements, get, get_all
+from asgi_downloads.http.headers import combined, elements, get_all
 
 LINES = [(b"accept", b" a\t"), (b"host", b"x"), (b"accept", b"b"), (b"empty", b"")]
-
-
-def test_get_gives_the_first_line_trimmed() -> None:
-    assert get(LINES, b"accept") == b"a"
-    assert get(LINES, b"empty") == b""
-    assert get(LINES, b"range") is None
 
 
 def test_get_all_gives_every_line_in_order() -> None:

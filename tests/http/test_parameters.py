@@ -1,9 +1,10 @@
 """Each row is what FastAPI says; where values are many, pydantic itself is asked."""
 
+import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import parse_qsl, quote, urlencode
 
 import pytest
 from hypothesis import example, given, settings
@@ -309,6 +310,81 @@ def test_a_moment_without_zone_is_naive_and_with_zone_is_not() -> None:
     with Query(b"a=2024-01-01&b=2024-01-01T00:00Z") as query:
         assert query.moment("a", None) == datetime(2024, 1, 1)  # noqa: DTZ001
         assert query.moment("b", None) == datetime(2024, 1, 1, tzinfo=UTC)
+
+
+def read_all(query_string: bytes) -> tuple[float, InvalidParameters | None]:
+    """Seconds that it takes, and the refusal."""
+    refused = None
+    started = time.perf_counter()
+    try:
+        with Query(query_string) as query:
+            query.boolean("a", None)
+            query.integer("b", None)
+            query.moment("c", None)
+            query.choice("d", None, ("x", "y"))
+            query.choices("e", None, ("id", "name", "email", "created_at"))
+    except InvalidParameters as error:
+        refused = error
+        error.body()
+    return time.perf_counter() - started, refused
+
+
+COSTLY = [
+    pytest.param(b"e=" + b"a," * 32_000, id="words"),
+    pytest.param(b"e=" + b"id," * 21_000 + b"id", id="words-that-are-right"),
+    pytest.param(b"a&" * 32_000, id="fields"),
+    pytest.param(b"a&" * 999, id="as-many-fields-as-may-be"),
+    pytest.param(b"%61%62=%63%64&" * 999, id="fields-with-escapes"),
+    pytest.param(b"e=" + b"%41" * 21_000, id="escapes"),
+    pytest.param(b"e=" + b"a%41" * 16_000, id="escapes-between-letters"),
+    pytest.param(b"e=" + b"%C3%A9," * 9_000, id="escapes-beyond-ascii"),
+    pytest.param(b"e=" + b"%ff" * 21_000, id="escapes-that-are-no-utf-8"),
+    pytest.param(b"e=" + b"%" * 64_000, id="malformed-escapes"),
+    pytest.param(b"e=" + b"%z" * 2_000, id="as-many-malformed-escapes-as-may-be"),
+    pytest.param(b"b=" + b"1" * 64_000, id="digits"),
+    pytest.param(b"b=" + b"1_1" * 21_000 + b"x", id="digits-that-are-none-after-all"),
+    pytest.param(b"c=2024-01-01T00:00:00." + b"1" * 64_000 + b"x", id="fractions"),
+    pytest.param(b"c=" + b"9" * 64_000, id="seconds"),
+    *(
+        pytest.param(b"&".join(b"%c=" % letter + text * (12_000 // len(text)) for letter in b"abcde"), id=f"all-{name}")
+        for name, text in {"quotes": b'"', "backslashes": b"\\", "controls": b"%01", "spaces": b"+"}.items()
+    ),
+]
+
+
+@pytest.mark.parametrize("query_string", COSTLY)
+def test_no_query_takes_long_or_is_answered_with_much_more_than_it_said(query_string: bytes) -> None:
+    assert min(read_all(query_string)[0] for _ in range(5)) < 0.005
+    _, refused = read_all(query_string)
+    if refused is not None:
+        assert len(refused.body()) <= len(query_string) + (8 << 10)
+        assert len(refused.detail) <= 4 + 5
+
+
+def test_more_words_than_there_can_be_are_one_problem() -> None:
+    with pytest.raises(InvalidParameters) as caught, Query(b"columns=a,id,b,c,d,e,f") as query:
+        query.choices("columns", (), ("id", "name"))
+    assert [(problem["loc"], problem["input"]) for problem in caught.value.detail] == [
+        (["query", "columns", 0], "a"),
+        (["query", "columns", 2], "b,c,d,e,f"),
+    ]
+
+
+@given(st.text(max_size=60), st.text(max_size=60))
+@example("%zz", "100%")
+@example("\\x41", "\\u0041+ +")
+def test_what_is_encoded_as_forms_are_is_read_as_it_was(name: str, value: str) -> None:
+    query_string = urlencode({name: value}, errors="surrogatepass").encode()
+    with Query(query_string) as query:
+        assert query.choice(name, None, (value,)) == value
+
+
+@given(st.from_regex(rb"\A[%0-9a-f=&+\\xu;N{}]{0,40}\Z"))
+def test_a_field_is_what_the_standard_library_makes_of_it(query_string: bytes) -> None:
+    fields = dict(parse_qsl(query_string.decode(), keep_blank_values=True))
+    for name, value in fields.items():
+        with Query(query_string) as query:
+            assert query.choice(name, None, (value,)) == value
 
 
 @given(st.binary(max_size=60))

@@ -18,48 +18,54 @@ from asgi_downloads.http.validators import (
     strongly_equal,
     weakly_equal,
 )
+from asgi_downloads.storage.files.state import FileState
 
 
 @dataclass(frozen=True)
-class Stat:
-    st_size: int = 10
-    st_mtime_ns: int = 1_700_000_000_123_456_789
-    st_ctime_ns: int = 1_700_000_001_000_000_000
-    st_ino: int = 42
+class State:
+    size: int = 10
+    mtime_ns: int = 1_700_000_000_123_456_789
+    ctime_ns: int = 1_700_000_001_000_000_000
+    inode: int = 42
 
 
 def test_an_etag_is_a_strong_entity_tag() -> None:
     for portable in (False, True):
-        assert is_entity_tag(etag(Stat(), portable))
-        assert etag(Stat(), portable).startswith(b'"')
+        assert is_entity_tag(etag(State(), portable))
+        assert etag(State(), portable).startswith(b'"')
 
 
-@pytest.mark.parametrize("change", ["st_size", "st_mtime_ns", "st_ctime_ns", "st_ino"])
+@pytest.mark.parametrize("change", ["size", "mtime_ns", "ctime_ns", "inode"])
 def test_each_fact_changes_the_etag(change: str) -> None:
-    other = replace(Stat(), **{change: getattr(Stat(), change) + 1})
-    assert etag(other) != etag(Stat())
-    assert (etag(other, portable=True) != etag(Stat(), portable=True)) == (change in ("st_size", "st_mtime_ns"))
+    other = replace(State(), **{change: getattr(State(), change) + 1})
+    assert etag(other) != etag(State())
+    assert (etag(other, portable=True) != etag(State(), portable=True)) == (change in ("size", "mtime_ns"))
 
 
 def test_the_facts_do_not_run_together() -> None:
-    assert etag(Stat(0x12, 0x3, 4, 5)) != etag(Stat(0x1, 0x23, 4, 5))
+    assert etag(State(0x12, 0x3, 4, 5)) != etag(State(0x1, 0x23, 4, 5))
 
 
 def test_times_before_the_epoch_make_etags_too() -> None:
-    assert is_entity_tag(etag(Stat(st_mtime_ns=-1)))
+    assert is_entity_tag(etag(State(mtime_ns=-1)))
 
 
 def test_an_etag_of_a_file_changes_with_its_content_although_size_and_mtime_stay(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"one")
-    before = path.stat()
+    before = FileState.of(path.stat())
     other = tmp_path / "other"
     other.write_bytes(b"two")
-    os.utime(other, ns=(before.st_atime_ns, before.st_mtime_ns))
+    os.utime(other, ns=(before.mtime_ns, before.mtime_ns))
     other.rename(path)
-    assert path.stat().st_mtime_ns == before.st_mtime_ns
-    assert etag(path.stat()) != etag(before)
-    assert etag(path.stat(), portable=True) == etag(before, portable=True)
+    after = FileState.of(path.stat())
+    assert after.mtime_ns == before.mtime_ns
+    assert etag(after) != etag(before)
+    assert etag(after, portable=True) == etag(before, portable=True)
+
+
+def test_every_state_of_a_file_has_an_etag() -> None:
+    assert is_entity_tag(etag(FileState(0, -5, 0, -(1 << 63), (1 << 63) - 1)))
 
 
 @dataclass(frozen=True)

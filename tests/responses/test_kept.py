@@ -105,10 +105,10 @@ CHANGES = [
 
 @pytest.mark.usefixtures("settled")
 @pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.id)
-def test_a_change_is_seen_at_the_next_request(
-    change: Change, data: Path, app: Application, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("asgi_downloads.storage.files.tree._ROOT_CHECK_INTERVAL", 0)
+def test_a_change_is_seen_at_the_next_request(change: Change, data: Path, app: Application) -> None:
+    for route in app.routes:
+        if isinstance(route.endpoint, StoredEndpoint):
+            route.endpoint.tree.check = 0
     before = exchange(app, "/download/a.bin")
     change.make(data / "downloads" / "a.bin")
     after = exchange(app, "/download/a.bin")

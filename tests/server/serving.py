@@ -1,4 +1,4 @@
-"""A protocol class of ours behind a real listening socket, on a loop in a thread, with raw clients."""
+"""A connection of ours behind a real listening socket, on a loop in a thread, with raw clients."""
 
 import asyncio
 import contextlib
@@ -10,6 +10,7 @@ import threading
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Self, TypeVar
 
 import pytest
@@ -20,9 +21,11 @@ from uvicorn.server import ServerState
 from asgi_downloads.asgi.types import Receive, Scope, Send
 from asgi_downloads.server.http1.connection import Connection
 from asgi_downloads.server.http1.cycle import Cycle
-from asgi_downloads.server.http1.limits import Limits
+from asgi_downloads.server.http1.deadlines import Limits
+from asgi_downloads.server.http1.h11_parser import H11Parser
+from asgi_downloads.server.http1.httptools_parser import HttpToolsParser
+from asgi_downloads.server.http1.request_parser import RequestParser
 from asgi_downloads.server.http1.server_wide import Shared
-from asgi_downloads.server.protocol import H11ZeroCopy, HttpToolsZeroCopy
 
 T = TypeVar("T")
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
@@ -36,15 +39,15 @@ class Setup:
     """A parser and an event loop."""
 
     id: str
-    protocol: type[Connection]
+    parser: type[RequestParser]
     new_loop: Callable[[], asyncio.AbstractEventLoop]
 
 
 SETUPS = [
-    Setup("httptools-uvloop", HttpToolsZeroCopy, uvloop.new_event_loop),
-    Setup("httptools-asyncio", HttpToolsZeroCopy, asyncio.new_event_loop),
-    Setup("h11-uvloop", H11ZeroCopy, uvloop.new_event_loop),
-    Setup("h11-asyncio", H11ZeroCopy, asyncio.new_event_loop),
+    Setup("httptools-uvloop", HttpToolsParser, uvloop.new_event_loop),
+    Setup("httptools-asyncio", HttpToolsParser, asyncio.new_event_loop),
+    Setup("h11-uvloop", H11Parser, uvloop.new_event_loop),
+    Setup("h11-asyncio", H11Parser, asyncio.new_event_loop),
 ]
 
 
@@ -73,16 +76,11 @@ class Served:
 
     def __init__(self, setup: Setup, app: App, *, limits: Limits | None = None, **options: Any) -> None:
         self.state = ServerState()
-        self.finished: list[Cycle] = []
-        served = self
-
-        class Observed(setup.protocol):  # type: ignore[name-defined, misc]
-            def on_finished(self, cycle: Cycle) -> None:
-                served.finished.append(cycle)
-
-        Observed.limits = limits or Limits(head_seconds=TIMEOUT, stall_seconds=TIMEOUT)
+        self.answered: list[Cycle] = []
+        limits = limits or Limits(head_seconds=TIMEOUT, stall_seconds=TIMEOUT)
         options = {"log_config": None, "access_log": False, "lifespan": "off", "proxy_headers": False, **options}
-        self.config = uvicorn.Config(app, http=Observed, **options)
+        protocol: Any = partial(Connection, setup.parser, limits=limits, observer=self)
+        self.config = uvicorn.Config(app, http=protocol, **options)
         self.config.load()
         self.setup = setup
         self._log = _Records()
@@ -132,6 +130,13 @@ class Served:
             assert not self._thread.is_alive(), "the server did not stop"
             assert not (left := _descriptors() - self._descriptors), f"left open: {left}"
 
+    def finished(self, cycle: Cycle) -> None:
+        """Observer of our connections."""
+        self.answered.append(cycle)
+
+    def refused(self, status: int, client: tuple[str, int] | None) -> None:
+        """Observer of our connections."""
+
     @property
     def log(self) -> list[str]:
         """Lines that were logged, tracebacks included."""
@@ -163,7 +168,13 @@ class Served:
 
     def shared(self) -> object:
         """What the connections of this server have in common."""
-        return Shared.of(self.config)
+        return self.call(lambda: Shared.of(self.config))
+
+    def drain(self) -> None:
+        """Have all connections answer once more (on the server's loop)."""
+        for item in self.state.connections:
+            assert isinstance(item, Connection)
+            item.drain()
 
     def waiting(self) -> bool:
         """Whether a client is being waited for (on the server's loop)."""

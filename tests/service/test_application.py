@@ -1,14 +1,16 @@
 """The composition root, as an ASGI server or another site finds it."""
 
-import logging
+import asyncio
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from asgi_downloads.service.application import create_app
-from asgi_downloads.service.settings import TABLE, Settings, SettingsError
+from asgi_downloads.service.application import create_app, lifespan
+from asgi_downloads.service.names import DIRECTORIES
+from asgi_downloads.service.routes import Trees
+from asgi_downloads.service.settings import TABLE, Settings
 from tests.support.asgi import exchange
 from tests.support.serving import ROOT
 
@@ -21,20 +23,10 @@ def test_a_server_finds_the_application_of_the_environment(tmp_path: Path) -> No
     assert shown.stdout == f"{tmp_path}\n"
 
 
-def test_variables_of_the_site_around_are_told_and_passed_over(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, tmp_path: Path
-) -> None:
-    monkeypatch.setenv("DOWNLOADS_DATA_DIR", str(tmp_path))
-    monkeypatch.setenv("DOWNLOADS_DATADIR", "/elsewhere")
-    with caplog.at_level(logging.WARNING):
-        assert create_app().settings.data_dir == tmp_path
-    assert caplog.messages == ["DOWNLOADS_DATADIR: no such setting; the nearest is DOWNLOADS_DATA_DIR"]
-
-
-def test_a_bad_value_of_ours_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_variables_of_the_site_around_are_none_of_our_business(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOWNLOADS_DATA_DIR", "/elsewhere")
     monkeypatch.setenv("DOWNLOADS_PORT", "no number")
-    with pytest.raises(SettingsError, match="DOWNLOADS_PORT"):
-        create_app()
+    assert create_app().settings == Settings()
 
 
 def test_a_data_directory_may_come_later(tmp_path: Path) -> None:
@@ -43,6 +35,21 @@ def test_a_data_directory_may_come_later(tmp_path: Path) -> None:
     (tmp_path / "later" / "downloads").mkdir(parents=True)
     (tmp_path / "later" / "downloads" / "a").write_text("a")
     assert exchange(application, "/download/a").content == b"a"
+
+
+def test_the_start_looks_for_the_directories_that_are_served() -> None:
+    assert tuple(name.replace("_", "-") for name in Trees.__dataclass_fields__) == DIRECTORIES
+
+
+def test_a_site_runs_the_start_and_the_end_with_its_own(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "file").touch()
+    application = create_app(Settings(data_dir=tmp_path, temp_dir=tmp_path / "file"))
+
+    async def run() -> None:
+        async with lifespan(application)(object()):
+            assert "no temporary file can be made" in caplog.text
+
+    asyncio.run(run())
 
 
 def test_the_readme_names_every_setting_and_every_url(tmp_path: Path) -> None:

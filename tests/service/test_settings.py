@@ -10,7 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asgi_downloads.service.setting_kinds import Kind, choice, duration, size, whole
-from asgi_downloads.service.settings import TABLE, Settings, SettingsError, as_toml, gather, nearest
+from asgi_downloads.service.settings import TABLE, Setting, Settings, SettingsError, as_toml, gather, nearest
+
+
+def load(flags: dict[str, object], environ: dict[str, str], config: Path | None = None) -> Settings:
+    return Settings.of(gather(flags, environ, config))
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,7 @@ WRITTEN = [
     Written("time-above", duration(0, 3600), "2h", ValueError),
     Written("time-infinite", duration(0, 3600), "inf", ValueError),
     Written("choice", choice("strict", "portable"), "portable", "portable"),
+    Written("choice-large", choice("strict", "portable"), "Portable", "portable"),
     Written("choice-other", choice("strict", "portable"), "weak", ValueError),
     Written("choice-part", choice("strict", "portable"), "strictly", ValueError),
 ]
@@ -97,13 +102,74 @@ TEXTS = [
 ]
 
 
+@dataclass(frozen=True)
+class Means:
+    id: str
+    name: str
+    written: object
+    value: object
+
+
+HOME = Path("/home/me")
+MEANS = [
+    Means("level-in-large-letters", "log_level", "DEBUG", "debug"),
+    Means("ipv6-as-in-a-url", "host", "[::1]", "::1"),
+    Means("ipv6", "host", "::1", "::1"),
+    Means("no-ipv6", "host", "[a]", "[a]"),
+    Means("home", "data_dir", "~", HOME),
+    Means("below-home", "data_dir", "~/files", HOME / "files"),
+    Means("socket-below-home", "uds", "~/s", HOME / "s"),
+    Means("database-below-home", "database_url", "sqlite:///~/a.db", "sqlite:////home/me/a.db"),
+    Means("nobody's-home", "data_dir", "~nobody-of-this-name/x", Path("~nobody-of-this-name/x")),
+    Means("called-like-a-home", "data_dir", "./~", Path("~")),
+    Means("a-path-is-no-text", "data_dir", Path("~"), Path("~")),
+    Means("number", "stall_timeout", 45, 45.0),
+    Means("many-digits", "stall_timeout", 4 / 3, 1.333),
+    Means("text-for-a-number", "chunk_size", "64K", 65536),
+    Means("nothing", "uds", None, None),
+    Means("nothing-as-text", "uds", "", None),
+    Means("switch", "metrics", True, True),
+]
+
+
+@pytest.mark.parametrize("case", MEANS, ids=lambda case: case.id)
+def test_a_value_means_the_same_however_it_is_given(case: Means, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Directly, through a flag, and as it is shown; a value that was read is read to itself."""
+    monkeypatch.setenv("HOME", str(HOME))
+    chosen = Settings(**{case.name: case.written})  # type: ignore[arg-type]
+    assert getattr(chosen, case.name) == case.value
+    assert load({case.name: case.written}, {}) == chosen
+    assert Settings(**{case.name: case.value}) == chosen  # type: ignore[arg-type]
+    shown = next(each for each in TABLE if each.name == case.name).kind.show(case.value)
+    assert load({case.name: shown}, {}) == chosen
+
+
+WRONG = {
+    "port-too-high": ("port", 70000, "port: '70000' is not a whole number between 0 and 65535"),
+    "true-is-no-number": ("port", True, "port: 'true' is not a whole number"),
+    "true-is-no-time": ("stall_timeout", True, "stall_timeout: 'true' is not a time"),
+    "no-number": ("stall_timeout", float("nan"), "stall_timeout: 'nan' is not a time"),
+    "fraction": ("workers", 1.5, "workers: '1.5' is not a whole number"),
+    "bytes": ("data_dir", b"data", "data_dir: \"b'data'\" is not a path"),
+    "nothing": ("data_dir", None, "data_dir: 'None' is not a path"),
+    "password": ("database_url", "mysql://me:secret@db", "database_url: 'mysql://me:***@db' is not a database"),
+}
+
+
+@pytest.mark.parametrize(("name", "value", "says"), WRONG.values(), ids=WRONG)
+def test_values_that_are_given_directly_are_checked_like_any_other(name: str, value: Any, says: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        Settings(**{name: value})
+    assert str(caught.value).startswith(says)
+
+
 @pytest.mark.parametrize("case", TEXTS, ids=lambda case: case.id)
 def test_each_setting_takes_what_makes_sense(case: Text) -> None:
     if case.good:
-        Settings.load({case.name: case.text}, {})
+        load({case.name: case.text}, {})
     else:
         with pytest.raises(SettingsError):
-            Settings.load({case.name: case.text}, {})
+            load({case.name: case.text}, {})
 
 
 def test_defaults_follow_the_data_directory() -> None:
@@ -131,6 +197,7 @@ SOURCES = [
     Sources("environment-over-file", None, "2", "port = 1", 2, "DOWNLOADS_PORT"),
     Sources("flag-over-environment", "3", "2", None, 3, "--port"),
     Sources("flag-over-all", "3", "2", "port = 1", 3, "--port"),
+    Sources("file-of-an-editor-of-windows", None, None, "\ufeffport = 1\r\n", 1, "app.toml: port"),
     Sources("file-as-text", None, None, "port = '1'", 1, "app.toml: port"),
 ]
 
@@ -152,7 +219,9 @@ def test_flag_over_environment_over_file_over_default(
         else:
             environ["DOWNLOADS_CONFIG"] = "app.toml"
     gathered = gather(flags, environ, config)
-    assert Settings.of(gathered) == Settings.load(flags, environ, config) == Settings(port=case.port)
+    assert Settings.of(gathered) == Settings(port=case.port)
+    if not flags and named_by == "variable":
+        assert Settings.from_environment(environ) == Settings(port=case.port)
     assert (gathered["port"].source if gathered else "default") == case.source
 
 
@@ -214,7 +283,7 @@ def test_a_mistake_is_one_line_that_names_its_place(
         config = Path("app.toml")
         config.write_bytes(case.file)
     with pytest.raises(SettingsError) as caught:
-        Settings.load(dict(case.flags), dict(case.variables), config)
+        load(dict(case.flags), dict(case.variables), config)
     assert str(caught.value).startswith(case.message)
     assert "\n" not in str(caught.value)
 
@@ -229,17 +298,45 @@ def test_the_nearest_name_is_the_one_that_was_meant(written: str, meant: str | N
     assert found in names if meant is None else found == meant
 
 
-@pytest.mark.parametrize("entry", TABLE, ids=lambda entry: entry.name)
-def test_every_setting_can_be_given_in_every_way(entry: Any, tmp_path: Path) -> None:
+@pytest.mark.parametrize("each", TABLE, ids=lambda each: each.name)
+def test_every_setting_can_be_given_in_every_way(each: Setting, tmp_path: Path) -> None:
     """Its default, written out, is read back from a flag, a variable and a file."""
-    text = entry.kind.show(getattr(Settings(), entry.name))
+    text = each.kind.show(getattr(Settings(), each.name))
     file = tmp_path / "app.toml"
-    file.write_text(f"{entry.name} = '{text}'\n")
-    assert Settings.load({entry.name: text}, {}) == Settings()
-    assert Settings.load({}, {entry.variable: text}) == Settings()
-    assert Settings.load({}, {}, file) == Settings()
-    assert entry.help
-    assert not entry.help.endswith(".")
+    file.write_text(f"{each.name} = '{text}'\n")
+    assert load({each.name: text}, {}) == Settings()
+    assert load({}, {each.variable: text}) == Settings()
+    assert load({}, {}, file) == Settings()
+    assert each.help
+    assert not each.help.endswith(".")
+
+
+KUBERNETES = {
+    "DOWNLOADS_SERVICE_HOST": "10.0.0.1",
+    "DOWNLOADS_SERVICE_PORT": "8000",
+    "DOWNLOADS_SERVICE_PORT_HTTP": "8000",
+    "DOWNLOADS_PORT": "tcp://10.0.0.1:8000",
+    "DOWNLOADS_PORT_8000_TCP": "tcp://10.0.0.1:8000",
+    "DOWNLOADS_PORT_8000_TCP_PROTO": "tcp",
+    "DOWNLOADS_PORT_8000_TCP_PORT": "8000",
+    "DOWNLOADS_PORT_8000_TCP_ADDR": "10.0.0.1",
+    "DOWNLOADS_PORT_53_UDP": "udp://10.0.0.1:53",
+    "DOWNLOADS_DB_SERVICE_HOST": "10.0.0.2",
+    "DOWNLOADS_DB_PORT": "tcp://10.0.0.2:5432",
+    "DOWNLOADS_DB_PORT_5432_TCP_ADDR": "10.0.0.2",
+}
+
+
+def test_what_kubernetes_says_of_a_service_of_our_name_is_passed_over() -> None:
+    assert Settings.from_environment({**KUBERNETES, "DOWNLOADS_WORKERS": "2"}) == Settings(workers=2)
+    with pytest.raises(SettingsError, match="DOWNLOADS_HOST_PORT: no such setting"):
+        Settings.from_environment({"DOWNLOADS_HOST_PORT": "8000"})
+
+
+def test_nothing_is_read_from_the_environment_unless_it_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOWNLOADS_PORT", "1")
+    assert Settings().port == 8000
+    assert Settings.from_environment().port == 1
 
 
 def chosen_settings() -> st.SearchStrategy[dict[str, object]]:
@@ -264,7 +361,7 @@ def chosen_settings() -> st.SearchStrategy[dict[str, object]]:
 def test_what_check_config_prints_is_a_file_of_the_same_settings(values: dict[str, Any]) -> None:
     chosen = Settings(**values)
     printed = "\n".join(as_toml(chosen, {}))
-    assert Settings.load(tomllib.loads(printed), {}) == chosen
+    assert load(tomllib.loads(printed), {}) == chosen
 
 
 def test_settings_are_hashable_and_cannot_be_changed() -> None:

@@ -2,20 +2,33 @@
 
 import asyncio
 import os
+import time
 from collections.abc import AsyncGenerator, Generator
 from contextlib import aclosing, contextmanager
 from pathlib import Path
 
 from asgi_downloads.bodies.base import Piece
-from asgi_downloads.bodies.zip.archive import Archive, ZipBody
+from asgi_downloads.bodies.zip.archive import Archive, Resources
+from asgi_downloads.bodies.zip.body import ZipBody
 from asgi_downloads.bodies.zip.deflate import Packing
 from asgi_downloads.bodies.zip.first_deflate import deflate
-from asgi_downloads.storage.files.checksums import Checksum, Checksums, Known
-from asgi_downloads.storage.files.listing import Listing, scan
+from asgi_downloads.bodies.zip.packed import Checksum
+from asgi_downloads.storage.files.checksums import Checksums
+from asgi_downloads.storage.files.listing import Listing
+from asgi_downloads.storage.files.scan import scan_blocking
 from asgi_downloads.storage.files.tree import Directory
 
-LONG_AGO = 3_600_000_000_000
-"""Nanoseconds to add to the moment of a scan, so that files made a moment before count as settled."""
+HOUR = 3_600_000_000_000
+
+
+def later() -> int:
+    """A clock an hour ahead: files made a moment before count as settled."""
+    return time.time_ns() + HOUR
+
+
+def earlier() -> int:
+    """A clock an hour behind: no file counts as settled."""
+    return time.time_ns() - HOUR
 
 
 @contextmanager
@@ -29,10 +42,7 @@ def directory(path: Path) -> Generator[Directory]:
 
 def listing_of(path: Path, *, recursive: bool = False, settled: bool = True) -> Listing:
     with directory(path) as opened:
-        listing = scan(opened, recursive=recursive)
-    if settled:
-        listing.scanned_ns += LONG_AGO
-    return listing
+        return scan_blocking(opened, recursive=recursive, clock=later if settled else earlier)
 
 
 def archive_of(path: Path, *, recursive: bool = False, settled: bool = True) -> Archive:
@@ -40,12 +50,19 @@ def archive_of(path: Path, *, recursive: bool = False, settled: bool = True) -> 
     nowhere = Checksums()
     nowhere.close()
     listing = listing_of(path, recursive=recursive, settled=settled)
-    return Archive(listing, Known(len(listing)), nowhere)
+    return Archive(listing, [None] * len(listing), Resources(nowhere))
+
+
+def deflated_archive(path: Path, packing: Packing, checksums: Checksums, *, recursive: bool = False) -> Archive:
+    """The archive after a first deflated download."""
+    listing = listing_of(path, recursive=recursive)
+    values = checksums.find_blocking(listing, Checksum.kind(packing.form))
+    return Archive(listing, values, Resources(checksums), packing.form)
 
 
 def content(pieces: list[Piece]) -> bytes:
     """What the pieces say, read while their files are open."""
-    return b"".join(p if isinstance(p, bytes) else p.file.read_now(p.offset, p.count) for p in pieces)
+    return b"".join(p if isinstance(p, bytes) else p.file.read_blocking(p.offset, p.count) for p in pieces)
 
 
 async def read(pieces: AsyncGenerator[Piece]) -> bytes:
@@ -73,7 +90,7 @@ def deflated(path: Path, packing: Packing, checksums: Checksums, *, recursive: b
     """The whole archive as the first download has it."""
 
     async def run(opened: Directory) -> bytes:
-        blocks = deflate(listing_of(path, recursive=recursive), opened, packing, checksums)
+        blocks = deflate(listing_of(path, recursive=recursive), opened, packing, Resources(checksums))
         async with aclosing(blocks):
             return b"".join([block async for block in blocks])
 
@@ -81,6 +98,7 @@ def deflated(path: Path, packing: Packing, checksums: Checksums, *, recursive: b
         return asyncio.run(run(opened))
 
 
-def as_dict(known: Known, files: int) -> dict[int, Checksum]:
-    """All that is known, by index."""
-    return {index: checksum for index in range(files) if (checksum := known.get(index)) is not None}
+def known_crcs(checksums: Checksums, listing: Listing) -> dict[int, int]:
+    """What the table knows of the content of these files, by index."""
+    values = checksums.find_blocking(listing, Checksum.kind(""))
+    return {index: Checksum.of(value).crc for index, value in enumerate(values) if value is not None}

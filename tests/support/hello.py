@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from asgi_downloads.asgi.types import Receive, Scope, Send
-from asgi_downloads.service.settings import Settings
+from asgi_downloads.service.settings import Settings, as_toml
 
 
 def create(settings: Settings) -> Callable[[Scope, Receive, Send], Awaitable[None]]:
@@ -20,6 +20,24 @@ def create(settings: Settings) -> Callable[[Scope, Receive, Send], Awaitable[Non
         await send({"type": "http.response.body", "body": body})
 
     return hello
+
+
+def create_telling(settings: Settings) -> Callable[[Scope, Receive, Send], Awaitable[None]]:
+    """Answers with the settings that it was made with, as TOML."""
+
+    async def tell(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            body = "\n".join(as_toml(settings, {})).encode()
+            length = (b"content-length", b"%d" % len(body))
+            await send({"type": "http.response.start", "status": 200, "headers": [length]})
+            await send({"type": "http.response.body", "body": body})
+        else:
+            await receive()
+            await send({"type": "lifespan.startup.complete"})
+            await receive()
+            await send({"type": "lifespan.shutdown.complete"})
+
+    return tell
 
 
 def create_broken(settings: Settings) -> Callable[[Scope, Receive, Send], Awaitable[None]]:

@@ -1,11 +1,12 @@
 """The real nginx, with the configuration that the service prints, before the real service."""
 
 import os
+import re
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,14 +56,27 @@ class Site:
         return [path for path in (self.here / "spool").rglob("*") if path.is_file()]
 
 
+def uncommented(printed: str, *words: str) -> str:
+    """The configuration with what stands behind a "#" switched on: all of it, or the parts with one of these words.
+
+    Explanations have a space behind the "#", and end in no sign of nginx's.
+    """
+
+    def switch_on(part: re.Match[str]) -> str:
+        wanted = not words or any(word in part[0] for word in words)
+        return re.sub(r"(?m)^( *)#", r"\1", part[0]) if wanted else part[0]
+
+    return re.sub(r"(?m)(^ *#(?! \S).*[;{}]\n)+", switch_on, printed)
+
+
 def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as sock:
         port: int = sock.getsockname()[1]
         return port
 
 
-def write_configuration(here: Path, *arguments: str) -> Path:
-    """A whole nginx.conf around what `nginx-config` prints for these arguments."""
+def write_configuration(here: Path, *arguments: str, edit: Callable[[str], str] = str) -> Path:
+    """A whole nginx.conf around what `nginx-config` prints for these arguments, after `edit`."""
     (here / "spool").mkdir(parents=True, exist_ok=True)
     printed = subprocess.run(
         [sys.executable, "-m", "asgi_downloads", "nginx-config", "--log-file", str(here / "access.log"), *arguments],
@@ -72,7 +86,7 @@ def write_configuration(here: Path, *arguments: str) -> Path:
         timeout=30,
     )
     assert printed.returncode == 0, printed.stderr
-    (here / "site.conf").write_text(printed.stdout)
+    (here / "site.conf").write_text(edit(printed.stdout))
     whole = here / "nginx.conf"
     whole.write_text(MAIN.format(here=here, user="user root;\n" if os.getuid() == 0 else ""))
     return whole
@@ -80,15 +94,25 @@ def write_configuration(here: Path, *arguments: str) -> Path:
 
 @contextmanager
 def behind_nginx(
-    here: Path, data: Path, *arguments: str, tcp: bool = False, environ: dict[str, str] | None = None
+    here: Path,
+    data: Path,
+    *arguments: str,
+    tcp: bool = False,
+    environ: dict[str, str] | None = None,
+    for_nginx: Sequence[str] = (),
+    edit: Callable[[str, int], str] = lambda printed, port: printed,
 ) -> Iterator[Site]:
-    """The service over `data`, by a Unix socket or `tcp`, and nginx before it; `arguments` are the settings of both."""
+    """The service over `data`, by a Unix socket or `tcp`, and nginx before it; `arguments` are the settings of both.
+
+    What is printed for nginx, with the flags `for_nginx`, goes through `edit`, which is told where nginx listens.
+    """
     require("nginx")
     here.mkdir(parents=True, exist_ok=True)
     where = ["--port", str(free_port())] if tcp else ["--uds", str(here / "s")]
     settings = [str(data), *where, *arguments]
     port = free_port()
-    whole = write_configuration(here, *settings, "--listen", f"127.0.0.1:{port}")
+    listen = ("--listen", f"127.0.0.1:{port}")
+    whole = write_configuration(here, *settings, *(for_nginx or listen), edit=lambda printed: edit(printed, port))
     command = [*SERVE[:3], "--log-level", "warning"]
     with serving(*settings, command=command, environ=environ) as served, running(whole, port):
         yield Site(port, here, served)

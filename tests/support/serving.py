@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 ROOT = Path(__file__).parent.parent.parent
 SERVE = ("-m", "asgi_downloads", "serve", "--port", "0", "--log-level", "warning")
@@ -27,12 +28,20 @@ class Served:
     process: subprocess.Popen[str]
     line: str
     """What it said when it was ready."""
+    errors_to: IO[str] | None = None
 
     @property
     def url(self) -> str:
         found = re.search(r" on (http://\S+)$", self.line)
         assert found is not None, self.line
         return found[1]
+
+    @property
+    def errors(self) -> str:
+        """What it has written to standard error."""
+        assert self.errors_to is not None
+        self.errors_to.seek(0)
+        return self.errors_to.read()
 
     def stop(self, number: int = signal.SIGTERM) -> int:
         """Send a signal and return the exit code."""
@@ -48,7 +57,7 @@ def serving(
     environ: Mapping[str, str] | None = None,
 ) -> Iterator[Served]:
     """`serve` (or another `command` of Python) with `arguments`, from its ready line to its end."""
-    with tempfile.TemporaryFile("w+") as errors:
+    with tempfile.TemporaryFile("w+", errors="surrogateescape") as errors:
         process = subprocess.Popen(
             [sys.executable, *command, *map(str, arguments)],
             cwd=cwd,
@@ -56,6 +65,7 @@ def serving(
             stdout=subprocess.PIPE,
             stderr=errors,
             text=True,
+            errors="surrogateescape",  # a path may be no UTF-8
         )
         late = threading.Timer(20, process.kill)
         late.start()
@@ -66,7 +76,7 @@ def serving(
             if not line:
                 errors.seek(0)
                 raise AssertionError(f"it ended with {process.wait(20)}: {errors.read()}")
-            yield Served(process, line)
+            yield Served(process, line, errors)
         finally:
             late.cancel()
             if process.poll() is None:

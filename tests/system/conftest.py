@@ -21,7 +21,7 @@ def pattern(size: int, seed: bytes = b"big") -> bytes:
 
 @pytest.fixture(scope="session")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    here = tmp_path_factory.mktemp("system") / "data"
+    here = tmp_path_factory.mktemp("system") / "the data"
     demo.write_demo(here, users=500)
     big = bytearray(pattern(BIG))
     for place in range(0, BIG, 1 << 20):

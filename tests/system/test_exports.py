@@ -2,6 +2,7 @@
 
 import os
 import random
+import resource
 import shutil
 import socket
 import sqlite3
@@ -9,7 +10,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Generator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Self
 from urllib.parse import urlsplit
@@ -45,6 +46,14 @@ def write_users(data: Path, rows: int) -> Path:
         connection.execute(USERS)
         connection.execute(series.format(rows=rows))
     return path
+
+
+def failing_late(path: Path) -> None:
+    """Row 45,000 has an e-mail address that cannot be had."""
+    address = "CASE id WHEN 45000 THEN abs(-9223372036854775808) ELSE name END"
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("ALTER TABLE users DROP COLUMN email")
+        connection.execute(f"ALTER TABLE users ADD COLUMN email AS ({address})")
 
 
 def curl(url: str, *options: str) -> tuple[int, bytes]:
@@ -84,8 +93,7 @@ class TestFailure:
 
     @pytest.mark.parametrize("options", [(), ("--compressed",), ("--http1.0",)], ids=["plain", "gzip", "http-1.0"])
     def test_a_row_that_cannot_be_read(self, options: tuple[str, ...], data: Path) -> None:
-        with closing(sqlite3.connect(write_users(data, 50_000))) as connection, connection:
-            connection.execute("UPDATE users SET email = zeroblob(17000000) WHERE id = 45000")
+        failing_late(write_users(data, 50_000))
         with serving(data) as served:
             code, content = curl(f"{served.url}/export/users", *options)
             assert code in (PARTIAL_FILE, RECEIVE_FAILED)  # without chunks a reset says it
@@ -94,8 +102,7 @@ class TestFailure:
             assert curl(f"{served.url}/livez")[0] == 0
 
     def test_behind_nginx(self, data: Path, tmp_path: Path) -> None:
-        with closing(sqlite3.connect(write_users(data, 50_000))) as connection, connection:
-            connection.execute("UPDATE users SET email = zeroblob(17000000) WHERE id = 45000")
+        failing_late(write_users(data, 50_000))
         with serving(data) as served, nginx(served, tmp_path) as url:
             code, content = curl(f"{url}/export/users")
             assert code in (PARTIAL_FILE, RECEIVE_FAILED)
@@ -176,8 +183,8 @@ def connected(served: Served) -> socket.socket:
     return client
 
 
-def ask(client: socket.socket, target: str) -> None:
-    client.sendall(f"GET {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
+def ask(client: socket.socket, target: str, fields: str = "") -> None:
+    client.sendall(f"GET {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{fields}\r\n".encode())
 
 
 def read_to_the_end(client: socket.socket) -> bytes:
@@ -246,6 +253,7 @@ class TestLeaving:
         for thread in threads:
             thread.join()
 
+    @pytest.mark.slow
     def test_500_clients_leave_nothing(self, million: Path, tmp_path: Path) -> None:
         made = tmp_path / "made"
         made.mkdir()
@@ -319,6 +327,7 @@ class TestMemory:
             assert content.count(b"\n") == 1_000_001
             assert memory.growth < MEMORY_GROWTH
 
+    @pytest.mark.slow
     def test_a_reader_that_stalls_and_goes_on(self, million: Path) -> None:
         with serving(million) as served, connected(served) as client:
             curl(f"{served.url}/export/users?limit=1000")
@@ -331,3 +340,53 @@ class TestMemory:
             assert rest.endswith(LAST_CHUNK)
             assert rest.count(b"@example.com") > 999_000
             assert memory.growth < MEMORY_GROWTH
+
+
+class TestCrowd:
+    """Many who ask and do not read take no more than their share, and hear when to come again."""
+
+    def statuses(self, clients: list[socket.socket]) -> dict[bytes, int]:
+        """How many were answered how; all who were refused were told when to ask again."""
+        found: dict[bytes, int] = {}
+        for client in clients:
+            head = client.recv(200)
+            found[head[9:12]] = found.get(head[9:12], 0) + 1
+            assert b"200" in head or b"\r\nretry-after: " in head + client.recv(500)
+        return found
+
+    def test_the_database_keeps_connections_for_its_owner(self, data: Path, postgres_url: str) -> None:
+        with serving(data, environ={"DOWNLOADS_DATABASE_URL": postgres_url}) as served, ExitStack() as stack:
+            clients = [stack.enter_context(connected(served)) for _ in range(60)]
+            for client in clients:
+                ask(client, "/export/users")
+            assert self.statuses(clients) == {b"200": 8, b"503": 52}
+            assert connections(postgres_url) == 8
+            assert curl(f"{served.url}/readyz")[1] == b'{"status":"ok"}'
+
+    def test_an_export_ends_at_its_time_limit_however_slowly_it_is_read(self, data: Path, postgres_url: str) -> None:
+        environ = {"DOWNLOADS_DATABASE_URL": postgres_url, "DOWNLOADS_QUERY_TIMEOUT": "500ms"}
+        with serving(data, environ=environ) as served, connected(served) as client:
+            ask(client, "/export/users")
+            assert client.recv(1000).startswith(b"HTTP/1.1 200 ")
+            wait_until(lambda: connections(postgres_url) == 0, 10)
+            assert connections(postgres_url) == 0
+            assert not read_to_the_end(client).endswith(LAST_CHUNK)
+
+    @pytest.mark.slow
+    @pytest.mark.parametrize("encoding", ["identity", "gzip"])
+    def test_a_thousand_stalled_exports_take_at_most_256_mib(self, encoding: str, million: Path) -> None:
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        if hard < 4096:
+            pytest.skip("not enough descriptors for 1,000 clients")
+        with ExitStack() as stack:
+            stack.callback(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
+            resource.setrlimit(resource.RLIMIT_NOFILE, (4096, hard))
+            served = stack.enter_context(serving(million))
+            curl(f"{served.url}/export/users?limit=1000")
+            with Memory(served) as memory:
+                clients = [stack.enter_context(connected(served)) for _ in range(1000)]
+                for client in clients:
+                    ask(client, "/export/users", f"Accept-Encoding: {encoding}\r\n")
+                assert self.statuses(clients) == {b"200": 200, b"503": 800}
+                assert curl(f"{served.url}/readyz")[1] == b'{"status":"ok"}'
+            assert memory.growth < 256 << 20

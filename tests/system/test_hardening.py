@@ -78,7 +78,7 @@ def test_what_could_run_is_shut_in_when_it_is_shown(target: str, site: Site) -> 
 HEADS = {
     "long-field": (b"GET /livez HTTP/1.1\r\nHost: a\r\nX: " + b"a" * 70_000 + b"\r\n\r\n", 431),
     "many-fields": (b"GET /livez HTTP/1.1\r\nHost: a\r\n" + b"X: a\r\n" * 12_000 + b"\r\n", 431),
-    "long-target": (b"GET /" + b"a" * 70_000 + b" HTTP/1.1\r\nHost: a\r\n\r\n", 431),
+    "long-target": (b"GET /" + b"a" * 70_000 + b" HTTP/1.1\r\nHost: a\r\n\r\n", 414),
     "no-host": (b"GET /livez HTTP/1.1\r\n\r\n", 400),
     "two-hosts": (b"GET /livez HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 400),
     "no-host-name": (b"GET /livez HTTP/1.1\r\nHost: a b\r\n\r\n", 400),

@@ -1,14 +1,21 @@
 """Through the real nginx, proxied and offloaded, everything arrives as the service means it."""
 
 import hashlib
+import re
+import ssl
 import subprocess
+from collections.abc import Iterator
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
+from typing import ClassVar
 from urllib.parse import quote
+from urllib.request import urlopen
 
 import pytest
 
-from tests.support.nginx import Site, fields, free_port, get, raw, write_configuration
+from tests.support.nginx import Site, behind_nginx, fields, free_port, get, raw, uncommented, write_configuration
 from tests.support.tools import require
 from tests.system.conftest import BIG
 
@@ -29,15 +36,15 @@ class Configured:
 
 
 CONFIGURED = [
-    Configured("tcp", ("--port", "8000"), "server 127.0.0.1:8000 fail_timeout=0;"),
-    Configured("all-addresses", ("--host", "0.0.0.0"), "server 127.0.0.1:8000 fail_timeout=0;"),
-    Configured("ipv6", ("--host", "::1"), "server [::1]:8000 fail_timeout=0;"),
+    Configured("tcp", ("--port", "8000"), 'server "127.0.0.1:8000" fail_timeout=0;'),
+    Configured("all-addresses", ("--host", "0.0.0.0"), 'server "127.0.0.1:8000" fail_timeout=0;'),
+    Configured("ipv6", ("--host", "::1"), 'server "[::1]:8000" fail_timeout=0;'),
     Configured("unix", ("--uds", "/run/a b.sock"), 'server "unix:/run/a b.sock" fail_timeout=0;'),
     Configured("offload", ("--accel-prefix", "/_files/"), "location /_files/ {"),
-    Configured("prefix", ("--root-path", "/a.b-c"), r'"~^/a\.b\-c(?<asgi_downloads_rest>/.*)$"'),
+    Configured("prefix", ("--root-path", "/a.b-c"), r'($request_uri ~ "^/a\\.b\\-c(?<'),
     Configured("metrics", ("--metrics",), "location = /metrics {"),
-    Configured("limit", ("--max-downloads", "9"), "limit_conn asgi_downloads_all 9;"),
-    Configured("limit-each", ("--max-downloads-per-client", "2"), "limit_conn asgi_downloads_client 2;"),
+    Configured("limit", ("--max-downloads", "9"), "_all 9;"),
+    Configured("limit-each", ("--max-downloads-per-client", "2"), "_client 2;"),
     Configured("names", ("--server-name", "a.example *.b.example"), "server_name a.example *.b.example;"),
     Configured("two-addresses", ("--listen", "8080", "--listen", "[::1]:8080"), "listen 8080;\n    listen [::1]:8080;"),
 ]
@@ -181,6 +188,14 @@ def test_below_a_prefix_only_what_is_written_so_is_answered(target: str, prefixe
     assert status(raw(prefixed.port, get(target))) in (301, 404)
 
 
+@pytest.mark.parametrize("name", ["proxied", "offloaded", "prefixed"])
+def test_a_long_target_gets_through(name: str, request: pytest.FixtureRequest) -> None:
+    """What is ticked on a page goes into one."""
+    site: Site = request.getfixturevalue(name)
+    prefix = "/dl" if name == "prefixed" else ""
+    assert status(raw(site.port, get(f"{prefix}/livez?{'a' * 31000}"))) == 200
+
+
 @dataclass(frozen=True)
 class Refused:
     id: str
@@ -192,9 +207,9 @@ REFUSED = [
     Refused("no-http", b"hello\r\n\r\n", 400),
     Refused("no-host", b"GET /livez HTTP/1.1\r\n\r\n", 400),
     Refused("two-hosts", b"GET /livez HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 400),
-    Refused("long-target", b"GET /" + b"a" * 20000 + b" HTTP/1.1\r\nHost: a\r\n\r\n", 414),
-    Refused("large-head", b"GET /livez HTTP/1.1\r\nHost: a\r\nCookie: " + b"a" * 20000 + b"\r\n\r\n", 400),
-    Refused("content", b"POST /livez HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n", 413),
+    Refused("long-target", b"GET /" + b"a" * 40000 + b" HTTP/1.1\r\nHost: a\r\n\r\n", 414),
+    Refused("large-head", b"GET /livez HTTP/1.1\r\nHost: a\r\nCookie: " + b"a" * 40000 + b"\r\n\r\n", 400),
+    Refused("content", b"POST /livez HTTP/1.1\r\nHost: a\r\nContent-Length: 2000000\r\n\r\n", 413),
 ]
 
 
@@ -247,3 +262,137 @@ def test_a_slow_client_makes_neither_side_write_to_the_disk(site: Site, data: Pa
     assert process.returncode == 28  # it would have taken longer
     assert not seen
     assert "buffered to a temporary file" not in site.error_log
+
+
+def existing_server(printed: str, port: int) -> str:
+    """A server{} of somebody who has more on that host."""
+    return f"""
+server {{
+    listen 127.0.0.1:{port};
+    large_client_header_buffers 4 32k;
+    location / {{
+        return 200 "theirs";
+    }}
+    {printed}
+}}"""
+
+
+@pytest.fixture(scope="module")
+def snippet(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    flags = ("--accel-prefix", "/_files/", "--root-path", "/dl", "--metrics", "--max-downloads", "9")
+    here = tmp_path_factory.mktemp("snippet")
+    with behind_nginx(here, data, *flags, for_nginx=("--snippet",), edit=existing_server) as site:
+        yield site
+
+
+@pytest.mark.parametrize("target", FILES)
+def test_a_snippet_answers_as_a_server_of_its_own(target: str, snippet: Site, prefixed: Site) -> None:
+    one, other = raw(snippet.port, get("/dl" + target)), raw(prefixed.port, get("/dl" + target))
+    assert status(one) == 200
+    assert body(one) == body(other)
+    assert {pair for pair in fields(one) if pair[0] not in OURS} == {
+        pair for pair in fields(other) if pair[0] not in OURS
+    }
+
+
+def test_a_snippet_leaves_the_rest_of_the_server_alone(snippet: Site) -> None:
+    for target in ("/", "/livez", "/dlx", "/download/report.pdf"):
+        assert body(raw(snippet.port, get(target))) == b"theirs"
+    answer = raw(snippet.port, get("/dl/none", "X-Request-ID: mine"))
+    assert (status(answer), body(answer)) == (404, b'{"detail":"Not Found"}')
+    assert dict(fields(answer))["x-request-id"] == "mine"
+    assert status(raw(snippet.port, get("/_files/app.db"))) == 404
+    assert b"downloads_requests_total" in body(raw(snippet.port, get("/dl/metrics")))
+    sent = [line for line in raw(snippet.port, get("/dl/livez")).split(b"\r\n") if line.startswith(b"X-Request-ID")]
+    assert len(sent) == 1
+
+
+def test_a_site_below_a_prefix_shows_nothing_else(prefixed: Site) -> None:
+    for target in ("/", "/index.html", "/livez"):
+        answer = raw(prefixed.port, get(target))
+        assert (status(answer), body(answer)) == (404, b'{"detail":"Not Found"}')
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    require("openssl")
+    path = tmp_path_factory.mktemp("tls") / "both.pem"
+    new = ("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2")
+    name = ("-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1")
+    subprocess.run([*new, *name, "-keyout", str(path), "-out", f"{path}.crt"], check=True, capture_output=True)
+    path.write_bytes(path.read_bytes() + Path(f"{path}.crt").read_bytes())
+    return path
+
+
+@pytest.mark.parametrize("way", ["comments", "flags"])
+def test_tls_works_by_flags_and_by_the_lines_that_are_shown(
+    way: str, data: Path, certificate: Path, tmp_path: Path
+) -> None:
+    plain = free_port()
+
+    def edit(printed: str, port: int) -> str:
+        switched = re.sub("/etc/ssl/[a-z/.-]+", str(certificate), uncommented(printed, "ssl_certificate", "return 301"))
+        return switched.replace("listen 443 ssl;", f"listen {port} ssl;").replace("listen 80;", f"listen {plain};")
+
+    flags = ("--listen", "443 ssl", "--certificate", str(certificate), "--certificate-key", str(certificate))
+    given = ("--listen", "80") if way == "comments" else flags
+    trusting = ssl.create_default_context(cafile=str(certificate))
+    with behind_nginx(tmp_path, data, "--access-log", for_nginx=given, edit=edit) as site:
+        with urlopen(f"https://localhost:{site.port}/reports/1", context=trusting) as answer:
+            assert answer.read() == (data / "reports" / "1.pdf").read_bytes()
+        answer = raw(plain, get("/reports/1"))
+        if way == "comments":
+            assert body(answer) == (data / "reports" / "1.pdf").read_bytes()
+        else:
+            assert status(answer) == 301
+            assert dict(fields(answer))["location"] == "https://files.example/reports/1"
+
+
+class Gate(BaseHTTPRequestHandler):
+    """Lets in whoever has a ticket, and keeps what it was asked."""
+
+    asked: ClassVar[list[str]] = []
+
+    def do_GET(self) -> None:
+        self.asked.append(f"{self.path} {self.headers['X-Original-URI']}")
+        ticket = self.headers["Cookie"]
+        self.send_response({"ticket=good": 204, "ticket=old": 403}.get(ticket, 401))
+        self.send_header("WWW-Authenticate", 'Basic realm="gate"')
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *args: object) -> None:
+        """Says nothing."""
+
+
+@pytest.fixture(scope="module")
+def gate() -> Iterator[int]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Gate) as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        yield server.server_port
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize("form", ["server", "snippet"])
+def test_a_site_is_asked_who_may_download_by_the_lines_that_are_shown(
+    form: str, gate: int, data: Path, tmp_path: Path
+) -> None:
+    def edit(printed: str, port: int) -> str:
+        switched = uncommented(printed, "auth_request", "/auth {").replace("127.0.0.1:9000", f"127.0.0.1:{gate}")
+        return existing_server(switched, port) if form == "snippet" else switched
+
+    flags = ("--accel-prefix", "/_files/", "--root-path", "/dl")
+    given = ("--snippet",) if form == "snippet" else ()
+    with behind_nginx(tmp_path, data, *flags, for_nginx=given, edit=edit) as site:
+        for ticket, expected in (("good", 200), ("old", 403), ("none", 401)):
+            answer = raw(site.port, get("/dl/reports/1?a=%2F", f"Cookie: ticket={ticket}"))
+            assert status(answer) == expected
+            assert Gate.asked.pop() == "/auth /dl/reports/1?a=%2F"
+            assert Gate.asked == []
+            if expected == 200:
+                assert body(answer) == (data / "reports" / "1.pdf").read_bytes()
+            else:
+                assert body(answer).startswith(b'{"detail":"')
+            assert ("www-authenticate" in dict(fields(answer))) is (expected == 401)

@@ -56,6 +56,12 @@ def logging(data: Path, *flags: str) -> Iterator[tuple[Served, int, Lines]]:
             lines.close()
 
 
+def lent() -> int:
+    """Bytes of a file of which some go by reference: more than all queues between us and a client hold, and 16 MiB."""
+    queues = [Path(f"/proc/sys/net/ipv4/tcp_{way}mem").read_text().split()[2] for way in "rw"]
+    return sum(map(int, queues)) + (16 << 20)
+
+
 def test_a_line_for_each_request_says_what_happened(data: Path) -> None:
     with logging(data) as (_, port, lines):
         answer = raw(port, get("/reports/1?a=%22&b", "X-Request-ID: mine/1", "Range: bytes=0-9"))
@@ -76,9 +82,12 @@ def test_a_line_for_each_request_says_what_happened(data: Path) -> None:
             "outcome": "complete",
             "sent_by": "blocks",
         }
-        raw(port, get("/download/large/big.bin"))
-        line = lines.find("/download/large/big.bin")
-        assert (line["bytes_sent"], line["bytes_whole"], line["sent_by"]) == (BIG, BIG, "zerocopy")
+        huge = lent()
+        with (data / "large-files" / "huge.bin").open("wb") as file:
+            file.truncate(huge)
+        raw(port, get("/download/large/huge.bin"))
+        line = lines.find("/download/large/huge.bin")
+        assert (line["bytes_sent"], line["bytes_whole"], line["sent_by"]) == (huge, huge, "zerocopy")
         raw(port, get("/reports/2024-q4", method="HEAD"))
         assert lines.find("/reports/2024-q4")["bytes_sent"] == 0
         raw(port, get("/export/users"))
@@ -191,7 +200,7 @@ def test_metrics_are_those_of_all_workers(workers: str, data: Path) -> None:
         assert found['downloads_outcomes_total{outcome="complete"}'] == 20
         assert found["downloads_first_byte_seconds_count"] == 20
         until(lambda: samples(served)['downloads_outcomes_total{outcome="aborted"}'] == 1)
-        assert samples(served)["downloads_active"] == 1
+        until(lambda: samples(served)["downloads_active"] == 1)  # the last one to ask may be counted a moment later
 
 
 def test_there_are_no_metrics_unless_wanted(data: Path) -> None:
@@ -221,6 +230,7 @@ def test_too_many_downloads_are_sent_away(limit: str, workers: str, data: Path) 
 
 
 @pytest.mark.parametrize("flags", [(), ("--accel-prefix", "/_files/")], ids=["proxied", "offloaded"])
+@pytest.mark.slow
 def test_limits_hold_through_nginx(flags: Sequence[str], data: Path, tmp_path: Path) -> None:
     limits = ("--max-downloads-per-client", "1", "--rate-limit", "8M")
     with behind_nginx(tmp_path / "n", data, *flags, *limits) as site, ExitStack() as stack:

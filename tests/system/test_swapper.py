@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from asgi_downloads.server.around.shared_counters import Tally
+from asgi_downloads.server.around.shared_counters import Counters
 from asgi_downloads.service.application import create_app
 from asgi_downloads.service.settings import Settings
 from asgi_downloads.storage.files import beneath
@@ -49,19 +49,19 @@ def root(tmp_path: Path) -> Path:
     return root
 
 
-def _swap(root: Path, count: Tally) -> None:
+def _swap(root: Path, count: Counters) -> None:
     os.chdir(root)
     while True:
         for _ in range(1000):
             _renameat2(_AT_FDCWD, b"name", _AT_FDCWD, b"link", _RENAME_EXCHANGE)
             _renameat2(_AT_FDCWD, b"way", _AT_FDCWD, b"detour", _RENAME_EXCHANGE)
-        count.row(0)[0] += 2000
+        count.row[0] += 2000
 
 
 @contextmanager
 def swapper(root: Path) -> Iterator[Callable[[], float]]:
     """A process that exchanges; gives the number of exchanges so far."""
-    count = Tally(1, 1)
+    count = Counters(workers=1, columns=1, present=0)
     process = multiprocessing.get_context("fork").Process(target=_swap, args=(root, count), daemon=True)
     process.start()
     try:
@@ -107,7 +107,7 @@ def test_no_answer_leads_out_however_names_are_exchanged(root: Path) -> None:
         while (seen.total() < 1500 or seen[INSIDE] <= 50) and time.monotonic() < end:
             answer = exchange(app, "/download/name")
             seen[bytes(answer.content)] += 1
-            assert answer.status in (200, 400, 404, 503)
+            assert answer.status in (200, 400), "renamed, and not another file for that"
     assert SECRET not in seen
     assert seen[INSIDE] > 50
     assert len(seen) > 1

@@ -1,7 +1,7 @@
 """One request and its answer, as everything here sees them."""
 
-import asyncio
 from collections.abc import Awaitable, Callable
+from typing import TypeVar
 from urllib.parse import unquote_to_bytes
 
 import anyio
@@ -9,6 +9,8 @@ import anyio
 from asgi_downloads.asgi.errors import Disconnected
 from asgi_downloads.asgi.types import Receive, Scope, Send
 from asgi_downloads.http.message import Headers
+
+T = TypeVar("T")
 
 CHUNK_SIZE = "asgi_downloads.chunk_size"
 """In the scope: bytes of one body event where content is copied."""
@@ -57,24 +59,23 @@ class Exchange:
         major, _, minor = version.partition(".")
         return (int(major), int(minor)) >= (2, 4)
 
-    async def while_connected(self, work: Callable[[], Awaitable[None]]) -> None:
-        """Run `work`, cancelled as soon as the client hangs up; for whatever takes more than a moment.
+    async def while_connected(self, work: Callable[[], Awaitable[T]]) -> T:
+        """What `work` returns, cancelled as soon as the client hangs up; for whatever takes more than a moment.
 
         Raises what `work` raises, and `Disconnected` when the client left before the end.
         """
         failure: Exception = Disconnected()
-        done = False
-        await asyncio.sleep(0)  # a task group needs a task, and our server may have begun without one
+        results: list[T] = []
         async with anyio.create_task_group() as group:
             group.start_soon(self._cancel_on_disconnect, group.cancel_scope)
             try:
-                await work()
-                done = True
+                results.append(await work())
             except Exception as error:  # kept out of the group, which would wrap it
                 failure = error
             group.cancel_scope.cancel()
-        if not done:
+        if not results:
             raise failure
+        return results[0]
 
     async def _cancel_on_disconnect(self, scope: anyio.CancelScope) -> None:
         while (await self.receive())["type"] != "http.disconnect":

@@ -8,7 +8,7 @@ from asgi_downloads.asgi.types import Receive, Scope, Send
 Resources = Callable[[], AbstractAsyncContextManager[None]]
 
 
-async def lifespan(resources: Resources, scope: Scope, receive: Receive, send: Send) -> None:
+async def run_lifespan(resources: Resources, scope: Scope, receive: Receive, send: Send) -> None:
     """Enter `resources()` at start-up, leave it at shutdown; a failure is told to the server, which exits."""
     await receive()
     stage = "startup"

@@ -1,20 +1,19 @@
-"""Blocking jobs in order, the next ones already running while the result of one is used."""
+"""Jobs in order, the next ones already running while the result of one is used."""
 
 import asyncio
 import os
-import threading
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator
 from typing import Generic, Protocol, TypeVar, runtime_checkable
 
 import anyio
 
-from asgi_downloads.storage.threads import in_thread
-
 T = TypeVar("T")
 
 PARALLEL = max(1, min((os.cpu_count() or 1) - 1, 4))
-"""Threads for one response that has much to compute; a core is left to the event loop."""
+"""Jobs at a time for one response that has much to compute; a core is left to the event loop."""
+
+Job = Callable[[], Awaitable[T]]
 
 
 class Ready(Generic[T]):
@@ -31,55 +30,73 @@ class _Closes(Protocol):
     def close(self) -> None: ...
 
 
-async def in_order(
-    jobs: Iterable[Callable[[], T] | Ready[T]], end: threading.Event, workers: int = 1
-) -> AsyncGenerator[T, None]:
-    """Run the jobs in up to `workers` threads at a time, and give their results in order.
+async def in_order(jobs: Iterable[Job[T] | Ready[T]], parallel: int = 1) -> AsyncGenerator[T, None]:
+    """Run the jobs, up to `parallel` at a time, and give their results in order.
 
-    While a result is used, as many jobs after it are under way or done. Closing the generator early sets `end`,
-    which long jobs look at, waits for those under way, so that nothing they use is closed before them, and
-    closes the results that no one took.
+    While a result is used, as many jobs after it are under way or done. Closing the generator early cancels those,
+    waits until what they had in threads has ended, so that nothing they use is closed before, and closes the results
+    that no one took.
     """
     waiting = iter(jobs)
-    running: deque[asyncio.Future[T]] = deque()
+    running: deque[_Running[T]] = deque()
     try:
-        _fill(running, waiting, workers)
+        _fill(running, waiting, parallel)
         while running:
-            if not running[0].done():
-                # Not awaited itself: the cancellation of who waits must not reach a thread, which cannot be stopped.
-                await asyncio.wait((running[0],))
-            result = running.popleft().result()
-            _fill(running, waiting, workers)
+            done = running[0].done
+            if not done.done():
+                await asyncio.wait((done,))
+            result = running.popleft().done.result()
+            _fill(running, waiting, parallel)
             yield result
     finally:
         if running:
-            end.set()
             await _abandon(running)
 
 
-def _fill(running: deque[asyncio.Future[T]], jobs: Iterator[Callable[[], T] | Ready[T]], workers: int) -> None:
-    loop = asyncio.get_running_loop()
-    while len(running) < workers:
-        job = next(jobs, None)
-        if job is None:
-            return
+class _Running(Generic[T]):
+    """A job under way, or a result in its place."""
+
+    __slots__ = ("_scope", "done")
+
+    def __init__(self, job: Job[T] | Ready[T]) -> None:
+        loop = asyncio.get_running_loop()
+        self.done: asyncio.Future[T]
         if isinstance(job, Ready):
-            running.append(loop.create_future())
-            running[-1].set_result(job.result)
+            self.done = loop.create_future()
+            self.done.set_result(job.result)
         else:
-            running.append(loop.create_task(in_thread(job)))
+            self._scope = anyio.CancelScope()
+            self.done = loop.create_task(self._run(job))
+
+    async def _run(self, job: Job[T]) -> T:
+        with self._scope:
+            return await job()
+        raise asyncio.CancelledError
+
+    def cancel(self) -> None:
+        """Cancel it as anyio does: threads are waited for, which a task's own `cancel` does not."""
+        if not self.done.done():
+            self._scope.cancel()
 
 
-async def _abandon(running: deque[asyncio.Future[T]]) -> None:
+def _fill(running: deque[_Running[T]], jobs: Iterator[Job[T] | Ready[T]], parallel: int) -> None:
+    while len(running) < parallel and (job := next(jobs, None)) is not None:
+        running.append(_Running(job))
+
+
+async def _abandon(running: deque[_Running[T]]) -> None:
     cancelled: asyncio.CancelledError | None = None
-    while pending := [task for task in running if not task.done()]:
+    for job in running:
+        job.cancel()
+    while pending := [job.done for job in running if not job.done.done()]:
         try:
             with anyio.CancelScope(shield=True):
                 await asyncio.wait(pending)
         except asyncio.CancelledError as error:
             cancelled = error
-    for task in running:
-        if not task.cancelled() and task.exception() is None and isinstance(result := task.result(), _Closes):
+    for job in running:
+        done = job.done
+        if not done.cancelled() and done.exception() is None and isinstance(result := done.result(), _Closes):
             result.close()
     if cancelled is not None:
         raise cancelled

@@ -7,22 +7,24 @@ from contextlib import asynccontextmanager
 import aiofiles
 
 from asgi_downloads.storage.files.openfile import OpenFile
-from asgi_downloads.storage.files.temporary import TemporaryFiles, as_storage_error
+from asgi_downloads.storage.files.temporary import TemporaryFiles, not_made
 from asgi_downloads.storage.threads import in_thread
 
 
 @asynccontextmanager
 async def made_file(files: TemporaryFiles, blocks: Iterable[bytes]) -> AsyncGenerator[OpenFile]:
-    """An open file with these blocks in it, gone from the disk when it is closed. Raises `Exhausted`."""
-    with await in_thread(files.anonymous) as made:
+    """An open file with these blocks in it, gone from the disk when it is closed.
+
+    Raises `Exhausted` and `Unavailable`.
+    """
+    with await in_thread(files.anonymous_blocking) as content:
         try:
-            async with aiofiles.open(made.fd, "wb", closefd=False) as file:
+            async with aiofiles.open(content.fd, "wb", closefd=False) as file:
                 for block in blocks:
                     await file.write(block)
         except OSError as error:
-            raise as_storage_error(error) from error
-        content = OpenFile(made.detach())
-    with content:
+            raise not_made(error) from error
+        content.look_again()
         yield content
 
 

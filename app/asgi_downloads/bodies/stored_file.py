@@ -22,4 +22,4 @@ class StoredFile:
         return data
 
     async def pieces(self, start: int, stop: int) -> AsyncGenerator[Piece]:
-        yield FileSlice(self.file, start, stop - start)
+        yield FileSlice(self.file.note(), start, stop - start)

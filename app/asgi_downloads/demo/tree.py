@@ -8,7 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
 
-from asgi_downloads.demo import gif, jpeg, pdf, pixels, png, users, video
+from asgi_downloads.demo import users
+
+SAMPLES = Path(__file__).parent / "files"
+"""Real small files of each kind. The video: `ffmpeg -f lavfi -i testsrc=size=320x180:rate=12:duration=20 -c:v libx264
+-profile:v baseline -pix_fmt yuv420p -preset veryslow -crf 34 -g 12 -movflags +faststart`: a key frame each second."""
 
 MARK = "DEMO.txt"
 """Says what the directory is, to people and to us; no URL leads to it."""
@@ -16,42 +20,39 @@ MARK = "DEMO.txt"
 WRITTEN = 1735689600
 """Every file's mtime, 2025-01-01T00:00:00Z: Last-Modified, portable ETags and ZIPs are the same everywhere."""
 
-LARGE = 8 << 20
+LARGE = "large-files/sample-8M.bin"
 
-_ABOUT = """\
-Sample files for asgi-downloads, made by `asgi-downloads demo`.
-Delete the directory and make it again to have it as it was.
-"""
-
-_TEXT = """\
-A plain text file.
-
-It has a few lines, some of them with letters beyond ASCII:
-  naïve café, Ελλάδα, данные, 日本語, 🦊.
-"""
-
-_HTML = """\
-<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<title>A page</title>
-<h1>A page</h1>
-<p id="said">No script of this page runs when it is shown inline.</p>
-<script>document.getElementById("said").textContent = "A script ran.";</script>
-</html>
-"""
-
-_SVG = """\
-<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 240 160" width="240" height="160">
-  <rect width="240" height="160" fill="#283c96"/>
-  <circle cx="80" cy="107" r="48" fill="#ffbe28"/>
-  <path d="M0 107h240v53H0z" fill="#1b2a63" opacity=".6"/>
-</svg>
-"""
-
-_TABLE = "city,people\r\nМосква,13104177\r\n東京,14094034\r\nMünchen,1510378\r\n"  # noqa: RUF001 - Cyrillic is meant
-
-REPORTS = ("1", "42", "2024-q4")
+# Names beyond ASCII stand here and not in a checkout: not every file system and archiver brings them along unchanged.
+COPIES = {
+    MARK: MARK,
+    "downloads/report.pdf": "report.pdf",
+    "downloads/meeting notes.txt": "notes.txt",
+    "downloads/данные.csv": "table.csv",
+    "downloads/日本語.txt": "notes.txt",
+    "downloads/naïve café.txt": "notes.txt",
+    "files/report.pdf": "report.pdf",
+    "files/picture.png": "picture.png",
+    "files/photo.jpg": "photo.jpg",
+    "files/animation.gif": "animation.gif",
+    "files/notes.txt": "notes.txt",
+    "files/page.html": "page.html",
+    "files/drawing.svg": "drawing.svg",
+    "files/clip.mp4": "video.mp4",
+    "reports/1.pdf": "report-1.pdf",
+    "reports/42.pdf": "report-42.pdf",
+    "reports/2024-q4.pdf": "report-2024-q4.pdf",
+    "videos/sample.mp4": "video.mp4",
+    "bundles/holiday/photo.jpg": "photo.jpg",
+    "bundles/holiday/picture.png": "picture.png",
+    "bundles/holiday/open me.txt": "notes.txt",
+    "bundles/holiday/письмо.txt": "notes.txt",
+    "bundles/holiday/写真.gif": "animation.gif",
+    "bundles/holiday/empty.txt": "empty.txt",
+    "bundles/holiday/more/below.txt": "notes.txt",
+    "bundles/reports/report.pdf": "report.pdf",
+    "bundles/reports/table.csv": "table.csv",
+}
+"""Every file of the tree that is one of `SAMPLES`, by its path."""
 
 
 class DemoError(Exception):
@@ -108,68 +109,17 @@ def commands(curl: str, base: str) -> Iterator[str]:
 
 
 def _fill(root: Path, count: int) -> None:
-    for name, content in _files():
+    for name, sample in COPIES.items():
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
+        shutil.copyfile(SAMPLES / sample, path)
+    large = root / LARGE
+    large.parent.mkdir()
+    # SHAKE gives any length of bytes that do not compress, and gives them everywhere.
+    large.write_bytes(hashlib.shake_128(b"asgi-downloads").digest(8 << 20))
     (root / "bundles" / "empty").mkdir()
     users.write(root / "app.db", count)
     root.chmod(0o755)  # mkdtemp's is 0700, and the server may be another user
     for folder, _, names in os.walk(root, topdown=False):
         for name in (*names, ""):
             os.utime(os.path.join(folder, name), (WRITTEN, WRITTEN))
-
-
-def _files() -> Iterator[tuple[str, bytes]]:
-    """Every file but the database, by its path in the tree."""
-    text = _TEXT.encode()
-    report = pdf.encode("Annual report", [f"{year}: {year * 37 % 1000} downloads" for year in range(1995, 2025)])
-    picture, photo, animation = _picture(), _photo(), _animation()
-
-    yield MARK, _ABOUT.encode()
-
-    yield "downloads/report.pdf", report
-    yield "downloads/meeting notes.txt", text
-    yield "downloads/данные.csv", _TABLE.encode()
-    yield "downloads/日本語.txt", text
-    yield "downloads/naïve café.txt", text
-
-    # SHAKE gives any length of bytes that do not compress, and gives them everywhere.
-    yield "large-files/sample-8M.bin", hashlib.shake_128(b"asgi-downloads").digest(LARGE)
-
-    yield "files/report.pdf", report
-    yield "files/picture.png", picture
-    yield "files/photo.jpg", photo
-    yield "files/animation.gif", animation
-    yield "files/notes.txt", text
-    yield "files/page.html", _HTML.encode()
-    yield "files/drawing.svg", _SVG.encode()
-    yield "files/clip.mp4", video.encode()
-
-    for report_id in REPORTS:
-        yield f"reports/{report_id}.pdf", pdf.encode(f"Report {report_id}", ["Made beforehand, and kept as a file."])
-
-    yield "videos/sample.mp4", video.encode()
-
-    yield "bundles/holiday/photo.jpg", photo
-    yield "bundles/holiday/picture.png", picture
-    yield "bundles/holiday/open me.txt", text
-    yield "bundles/holiday/письмо.txt", text
-    yield "bundles/holiday/写真.gif", animation
-    yield "bundles/holiday/empty.txt", b""
-    yield "bundles/holiday/more/below.txt", text
-    yield "bundles/reports/report.pdf", report
-    yield "bundles/reports/table.csv", _TABLE.encode()
-
-
-def _picture() -> bytes:
-    return png.encode(240, 160, pixels.PALETTE, pixels.sunset(240, 160, sun=80))
-
-
-def _photo() -> bytes:
-    return jpeg.encode(30, 20, [pixels.COLOURS[i] for i in pixels.sunset(30, 20, sun=20)])
-
-
-def _animation() -> bytes:
-    frames = (pixels.sunset(90, 60, sun) for sun in range(10, 90, 8))
-    return gif.encode(90, 60, pixels.PALETTE, frames, hundredths=12)

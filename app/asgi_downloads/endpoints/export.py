@@ -3,13 +3,14 @@
 import logging
 import time
 from collections.abc import Callable
+from contextlib import aclosing
+from functools import partial
 
 from asgi_downloads.asgi.answer import send_whole
 from asgi_downloads.asgi.exchange import Exchange
 from asgi_downloads.asgi.respond import respond, respond_blocks
 from asgi_downloads.asgi.types import Receive, Scope, Send
-from asgi_downloads.bodies.csv_export import export_blocks
-from asgi_downloads.bodies.data_export import data_blocks, data_facts
+from asgi_downloads.bodies.data_export import data_export
 from asgi_downloads.bodies.gzip_blocks import gzip_blocks
 from asgi_downloads.bodies.spooled_file import made_file
 from asgi_downloads.bodies.stored_file import StoredFile
@@ -20,15 +21,14 @@ from asgi_downloads.http.media_types import NOSNIFF
 from asgi_downloads.http.message import Header, Representation
 from asgi_downloads.http.parameters import Query
 from asgi_downloads.http.plan import plan
-from asgi_downloads.storage.errors import MissingExtra, StorageError
+from asgi_downloads.storage.errors import Exhausted, FileChanged, MissingExtra, StorageError, TimedOut, Unavailable
 from asgi_downloads.storage.files.temporary import TemporaryFiles
-from asgi_downloads.storage.rows.source import COLUMNS, Csv, JsonLines, Notation, RowSource, Selection
+from asgi_downloads.storage.rows.notation import Csv, JsonLines, Notation
+from asgi_downloads.storage.rows.source import COLUMNS, RowSource, Selection
 from asgi_downloads.storage.threads import in_thread
 
 logger = logging.getLogger("asgi_downloads")
 
-CSV_TYPE = b"text/csv; charset=utf-8"
-JSON_LINES_TYPE = b"application/x-ndjson"
 RETRY_AFTER = b"5"
 """Seconds until it is worth asking again for a database that was away."""
 
@@ -55,30 +55,41 @@ class ExportUsers:
         selection, notation = read_query(exchange.query_string)
         if isinstance(self.source, MissingExtra):
             raise missing_extra(self.source)
+        headers = self._headers(notation)
+        blocks = self.source.lines(selection, notation)
+        if prefers(exchange.headers, b"gzip"):
+            headers.append((b"content-encoding", b"gzip"))
+            blocks = gzip_blocks(blocks)
         try:
-            if exchange.method == "HEAD":  # sends no block, so that nothing else would notice
-                await self.source.check()
-            blocks = export_blocks(self.source, selection, notation)
-            headers = self._headers(notation)
-            if prefers(exchange.headers, b"gzip"):
-                headers.append((b"content-encoding", b"gzip"))
-                blocks = gzip_blocks(blocks)
-            await respond_blocks(exchange, 200, headers, blocks)
+            async with aclosing(blocks):
+                if exchange.method == "HEAD":  # sends no block, but says what GET would say
+                    await exchange.while_connected(partial(anext, blocks, b""))
+                await respond_blocks(exchange, 200, headers, blocks)
         except StorageError as error:
-            logger.warning("no users export: %s: %s", type(error).__name__, error)
-            raise HTTPError(503, "The database is not available", ((b"retry-after", RETRY_AFTER),)) from error
+            answer = _to_http(error)
+            level = logging.ERROR if answer.status == 500 else logging.WARNING
+            logger.log(level, "no export of users: %s: %s", type(error).__name__, error)
+            raise answer from error
 
     def _headers(self, notation: Notation) -> list[Header]:
-        content_type, suffix = (CSV_TYPE, "csv") if isinstance(notation, Csv) else (JSON_LINES_TYPE, "jsonl")
         stamp = time.strftime("%Y%m%d-%H%M%S", time.localtime(self.clock()))
         return [
-            (b"content-type", content_type),
-            (b"content-disposition", content_disposition("attachment", f"users-{stamp}.{suffix}")),
+            (b"content-type", notation.media_type),
+            (b"content-disposition", content_disposition("attachment", f"users-{stamp}.{notation.suffix}")),
             (b"cache-control", b"no-store"),
             (b"vary", b"accept-encoding"),
             (b"x-accel-buffering", b"no"),  # or nginx would take the whole export onto its disk
             NOSNIFF,
         ]
+
+
+def _to_http(error: StorageError) -> HTTPError:
+    """What an error of the database means before the first byte."""
+    if isinstance(error, TimedOut):
+        return HTTPError(504, "The export takes too long")
+    if isinstance(error, Unavailable | Exhausted | FileChanged):
+        return HTTPError(503, "The database is not available", ((b"retry-after", RETRY_AFTER),))
+    return HTTPError(500, "The database cannot give this export")  # it will not pass: no reason to ask again
 
 
 def read_query(query_string: bytes) -> tuple[Selection, Notation]:
@@ -111,12 +122,12 @@ class ExportData:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         exchange = Exchange(scope, receive, send)
-        size, etag = await in_thread(data_facts)
+        content, etag = await in_thread(data_export)
         fields = ((b"content-disposition", content_disposition("attachment", "export.csv")), NOSNIFF)
-        representation = Representation(size, CSV_TYPE, etag, fields=fields)
+        representation = Representation(len(content), Csv.media_type, etag, fields=fields)
         decided = plan(exchange.method, exchange.headers, representation, now=int(self.clock()))
         if not decided.segments:
             await send_whole(exchange, decided.status, decided.headers)
             return
-        async with made_file(self.files, data_blocks()) as file:
+        async with made_file(self.files, (content,)) as file:
             await respond(exchange, decided, StoredFile(file))

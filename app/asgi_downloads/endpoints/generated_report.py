@@ -54,8 +54,14 @@ class GeneratedReport:
                 require_reportlab()
                 await send_whole(exchange, 200, [(b"content-type", PDF_TYPE), *fields])
                 return
-            table = await users_table(self.source)
-            content = await self.make(Report(report_id, datetime.fromtimestamp(int(now), UTC), table))
+            content = b""
+
+            async def work() -> None:
+                nonlocal content
+                table = await users_table(self.source)
+                content = await self.make(Report(report_id, datetime.fromtimestamp(int(now), UTC), table))
+
+            await exchange.while_connected(work)  # a report that nobody waits for is not made
         except MissingExtra as error:
             raise missing_extra(error) from error
         representation = Representation(len(content), PDF_TYPE, content_tag(content), fields=fields)

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 
 from asgi_downloads.asgi.exchange import Exchange
 from asgi_downloads.asgi.types import Receive, Scope, Send
@@ -15,14 +14,12 @@ from asgi_downloads.responses.file import Delivery, Shown
 from asgi_downloads.storage.errors import NotFound
 from asgi_downloads.storage.files.tree import Tree
 
+LONGEST = 255
+"""Characters of a name; none has more on any file system of Linux, so that nothing is made of longer ones."""
+
 
 def _download(name: str, exchange: Exchange) -> Shown:
     """Any file, as an attachment without a type of its own."""
-    return _attachment(name)
-
-
-@lru_cache(maxsize=1024)
-def _attachment(name: str) -> Shown:
     return Shown(name, media_types.OCTET_STREAM, (_disposition("attachment", name), NOSNIFF))
 
 
@@ -88,6 +85,8 @@ class StoredEndpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         exchange = Exchange(scope, receive, send)
         (name,) = exchange.path_params.values()
+        if len(name) > LONGEST:
+            raise HTTPError(404, self.style.missing)
         shown = self.style.show(name, exchange)
         try:
             await self.delivery.send(exchange, self.tree, shown)

@@ -12,18 +12,13 @@ _MEMBER = re.compile(
 _ALIASES = {b"x-gzip": b"gzip", b"x-compress": b"compress"}  # RFC 9110 §8.4.1: SHOULD be considered equivalent
 
 
-def accepts(headers: Headers, coding: bytes) -> bool:
-    """Whether the client takes `coding` (lower case, `identity` included).
-
-    Without the field any coding is acceptable, but hardly decoded: then only `identity` counts as accepted.
-    """
-    return _weight(_weights(headers), coding) > 0
-
-
 def prefers(headers: Headers, coding: bytes) -> bool:
-    """Whether the client takes `coding`, and likes it no less than no coding at all."""
+    """Whether the client takes `coding`, in lower case, and likes it no less than no coding at all.
+
+    Without the field any coding is acceptable, but hardly decoded: then none is preferred.
+    """
     weights = _weights(headers)
-    weight = _weight(weights, coding)
+    weight = weights.get(coding, weights.get(b"*", 0))
     return weight > 0 and weight >= weights.get(b"identity", 0)
 
 
@@ -37,9 +32,3 @@ def _weights(headers: Headers) -> dict[bytes, int]:
             weight = round(float(match["weight"] or b"1") * 1000)
             weights[coding] = max(weight, weights.get(coding, 0))
     return weights
-
-
-def _weight(weights: dict[bytes, int], coding: bytes) -> int:
-    if coding == b"identity":  # acceptable unless "identity;q=0", or "*;q=0" and no word on identity
-        return weights.get(coding, weights.get(b"*", 1000) and 1000)
-    return weights.get(coding, weights.get(b"*", 0))

@@ -6,14 +6,6 @@ OWS = b" \t"
 """Optional white space around values and list members (RFC 9110 §5.6.3)."""
 
 
-def get(headers: Headers, name: bytes) -> bytes | None:
-    """The value of the first line called `name`, trimmed, or None."""
-    for key, value in headers:
-        if key == name:
-            return value.strip(OWS)
-    return None
-
-
 def get_all(headers: Headers, name: bytes) -> list[bytes]:
     """The values of every line called `name`, trimmed, in the order received."""
     return [value.strip(OWS) for key, value in headers if key == name]

@@ -3,10 +3,6 @@
 from asgi_downloads.http.message import Header
 
 OCTET_STREAM = b"application/octet-stream"
-PDF = b"application/pdf"
-CSV = b"text/csv; charset=utf-8"
-ZIP = b"application/zip"
-MP4 = b"video/mp4"
 
 _TYPES = {
     "application/epub+zip": "epub",

@@ -7,20 +7,20 @@ from functools import lru_cache
 from typing import Protocol
 
 
-class Stat(Protocol):
-    """What an entity tag is made from; `os.stat_result` is one."""
+class State(Protocol):
+    """What an entity tag is made from, of a file in one state; size in bytes, times in nanoseconds."""
 
     @property
-    def st_size(self) -> int: ...
+    def size(self) -> int: ...
     @property
-    def st_mtime_ns(self) -> int: ...
+    def mtime_ns(self) -> int: ...
     @property
-    def st_ctime_ns(self) -> int: ...
+    def ctime_ns(self) -> int: ...
     @property
-    def st_ino(self) -> int: ...
+    def inode(self) -> int: ...
 
 
-def etag(stat: Stat, portable: bool = False) -> bytes:
+def etag(state: State, portable: bool = False) -> bytes:
     """The strong entity tag of a file's content, with its quotes.
 
     Inode and ctime change it also where size and mtime stay (a replacement by rename, an edit with the mtime put
@@ -28,8 +28,8 @@ def etag(stat: Stat, portable: bool = False) -> bytes:
     by its tick, so there two writes of equal length within a few milliseconds can share a tag.
     """
     if portable:
-        return b'"%x-%x"' % (stat.st_size, stat.st_mtime_ns)
-    return b'"%x-%x-%x-%x"' % (stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino)
+        return b'"%x-%x"' % (state.size, state.mtime_ns)
+    return b'"%x-%x-%x-%x"' % (state.size, state.mtime_ns, state.ctime_ns, state.inode)
 
 
 # entity-tag = [ weak ] opaque-tag (RFC 9110 §8.8.3). A backslash is an ordinary character in it, a comma too.

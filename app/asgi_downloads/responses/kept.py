@@ -11,10 +11,10 @@ from asgi_downloads.asgi.exchange import Exchange
 from asgi_downloads.asgi.types import ASGIApp, Receive, Scope, Send
 from asgi_downloads.http.message import Header, Plan
 from asgi_downloads.http.plan import is_plain
-from asgi_downloads.storage.errors import NotFound
+from asgi_downloads.storage.errors import StorageError
 from asgi_downloads.storage.files.openfile import OpenFile
 from asgi_downloads.storage.files.state import FileState
-from asgi_downloads.storage.files.tree import Directory, Tree
+from asgi_downloads.storage.files.tree import Tree, encode
 
 LARGEST = 64 << 10
 """Bytes of the largest file that is kept."""
@@ -30,17 +30,14 @@ class Answer:
     headers: list[Header]
     content: bytes
     tree: Tree
-    directory: Directory
     name: bytes
     state: FileState
 
     def holds(self) -> bool:
         """Whether the name still leads to that very file, unchanged: what the ETag says, asked anew."""
         try:
-            if self.tree.directory() is not self.directory:
-                return False
-            now = os.stat(self.name, dir_fd=self.directory.fd, follow_symlinks=False)
-        except (NotFound, OSError):
+            now = os.stat(self.name, dir_fd=self.tree.directory().fd, follow_symlinks=False)
+        except (StorageError, OSError):
             return False
         return FileState.of(now) == self.state
 
@@ -51,8 +48,6 @@ KEPT = "asgi_downloads.kept"
 
 class Kept:
     """An ASGI application around another, with a cache of small answers: `limit` bytes, the oldest leave first."""
-
-    eager = True
 
     def __init__(self, app: ASGIApp, limit: int = 8 << 20) -> None:
         self._app = app
@@ -100,13 +95,13 @@ def keep(scope: Scope, plan: Plan, file: OpenFile, tree: Tree, name: str) -> Non
         return
     if kept is None or plan.status != 200 or file.size > LARGEST or not is_plain(scope["headers"]):
         return
-    state = FileState.of(file.stat)
-    if not state.is_settled(time.time_ns()):
+    state, now = file.state, time.time_ns()
+    if not state.is_settled(now) or state.mtime_ns > now:  # Last-Modified moves with the clock then
         return
     content = file.read_cached(0, file.size)
     if content is None:
         return
-    answer = Answer(plan.headers, content, tree, tree.directory(), os.fsencode(name), state)
+    answer = Answer(plan.headers, content, tree, encode(name), state)
     if answer.holds():  # else it was reached by a link, or replaced meanwhile
         kept.keep(_key(scope), answer)
 

@@ -4,12 +4,14 @@ import re
 import time
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 
 from asgi_downloads.asgi.answer import send_whole
 from asgi_downloads.asgi.exchange import Exchange
 from asgi_downloads.asgi.extensions import EXACT_DATE
 from asgi_downloads.asgi.respond import respond, respond_blocks
-from asgi_downloads.bodies.zip.archive import Archive, ZipBody
+from asgi_downloads.bodies.zip.archive import Archive
+from asgi_downloads.bodies.zip.body import ZipBody
 from asgi_downloads.bodies.zip.cache import Archives
 from asgi_downloads.bodies.zip.deflate import Packing
 from asgi_downloads.bodies.zip.first_deflate import deflate
@@ -70,14 +72,16 @@ class ZipDelivery:
             return
         lines = [line for line in decided.headers if line[0] != b"content-length"]
         lines.append((b"x-accel-buffering", b"no"))  # or nginx takes all of it onto its disk
-        blocks = deflate(found, bundle.directory, bundle.packing, self.archives.checksums)
+        blocks = deflate(found, bundle.directory, bundle.packing, self.archives.resources)
         await respond_blocks(exchange, 200, lines, blocks)
 
     async def _look(self, exchange: Exchange, bundle: Bundle) -> tuple[Archive | Listing, bytes | None]:
         """The archive or listing, and the validator for this answer; raises 404, and `FileChanged` if it goes on."""
-        form = "" if bundle.packing is None else bundle.packing.form
+        what = bundle.directory, bundle.recursive, "" if bundle.packing is None else bundle.packing.form
         for _ in range(_ATTEMPTS):
-            found = await self.archives.find(bundle.directory, recursive=bundle.recursive, form=form)
+            found: Archive | Listing | None = self.archives.find_cached(*what)
+            if found is None:
+                found = await exchange.while_connected(partial(self.archives.find, *what))
             listing = found.listing if isinstance(found, Archive) else found
             if not listing.files:
                 raise HTTPError(404, EMPTY)
@@ -93,6 +97,7 @@ class ZipDelivery:
         fields = (
             (b"cache-control", self.cache_control),
             (b"content-disposition", content_disposition("attachment", bundle.filename)),
+            *(((b"x-bundle-omitted", b"%d" % listing.omitted),) if listing.omitted else ()),
             NOSNIFF,
         )
         modified = last_modified(listing.newest, now, EXACT_DATE in exchange.extensions)
@@ -107,7 +112,7 @@ async def _etag(exchange: Exchange, archive: Archive, directory: Directory) -> b
     """
     held = b",".join(value for name, value in exchange.headers if name in _TAG_FIELDS)
     tags = archive.known_tags
-    content, state = await in_thread(archive.tags) if tags is None else tags
+    content, state = await in_thread(archive.tags_blocking) if tags is None else tags
     if state is not None and state in held:
         return state
     if content is None:
@@ -116,6 +121,6 @@ async def _etag(exchange: Exchange, archive: Archive, directory: Directory) -> b
             # while a file may change unseen: nothing else would be a strong validator then.
             await exchange.while_connected(lambda: archive.prepare(directory, None))
         else:
-            await archive.prepare(directory, PATIENCE)
-        content, _ = await in_thread(archive.tags)
+            await exchange.while_connected(lambda: archive.prepare(directory, PATIENCE))
+        content, _ = await in_thread(archive.tags_blocking)
     return content or state

@@ -1,25 +1,34 @@
 """The protocol classes to name on uvicorn's command line: `--http asgi_downloads.server.protocol:AutoZeroCopy`.
 
-`AutoZeroCopy` is `HttpToolsZeroCopy` where httptools is installed and `H11ZeroCopy` elsewhere.
-The application finds in its scope, besides the standard extensions, `"asgi_downloads.exact_date"`: every
-answer gets a Date that is exact to the second and made after the application's own look at the clock.
+How long a client may stall is read where an application's settings are: in DOWNLOADS_STALL_TIMEOUT, or in the file
+that DOWNLOADS_CONFIG names. What is given by hand counts for more: `partial(AutoZeroCopy, limits=...)`.
+The application finds in its scope, besides the standard extensions, those of `asgi_downloads.asgi.extensions`.
 """
 
-from typing import TYPE_CHECKING
+import os
+from functools import partial
 
 from asgi_downloads.server.http1.connection import Connection
-from asgi_downloads.server.http1.with_h11 import H11ZeroCopy
+from asgi_downloads.server.http1.deadlines import Limits
+from asgi_downloads.server.http1.h11_parser import H11Parser
+from asgi_downloads.server.http1.server_wide import automatic_parser
+from asgi_downloads.service.settings import CONFIG, PREFIX, Settings, SettingsError
 
-if TYPE_CHECKING:
-    from asgi_downloads.server.http1.with_httptools import HttpToolsZeroCopy
 
-    AutoZeroCopy: type[Connection] = HttpToolsZeroCopy
-else:
+def _limits() -> Limits:
+    """Limits as this process's environment has them; one that cannot be used ends the process with one line."""
+    known = (CONFIG, PREFIX + "STALL_TIMEOUT")
     try:
-        from asgi_downloads.server.http1.with_httptools import HttpToolsZeroCopy
-    except ImportError:
-        AutoZeroCopy = H11ZeroCopy
-    else:
-        AutoZeroCopy = HttpToolsZeroCopy
+        settings = Settings.from_environment({name: os.environ[name] for name in known if name in os.environ})
+    except SettingsError as error:
+        raise SystemExit(f"asgi-downloads: {error}") from None
+    return Limits(stall_seconds=settings.stall_timeout)
 
-__all__ = ["AutoZeroCopy", "H11ZeroCopy", "HttpToolsZeroCopy"]
+
+_LIMITS = _limits()
+
+H11ZeroCopy = partial(Connection, H11Parser, limits=_LIMITS)
+"""uvicorn's `http=` with zero-copy sending, on h11."""
+
+AutoZeroCopy = partial(Connection, automatic_parser(), limits=_LIMITS)
+"""uvicorn's `http=` with zero-copy sending, on httptools where that is installed."""

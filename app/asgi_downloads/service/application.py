@@ -1,14 +1,12 @@
 """The composition root: settings in, one ASGI application out."""
 
 import logging
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
-
-import anyio
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from asgi_downloads.asgi.exchange import CHUNK_SIZE
 from asgi_downloads.asgi.guard import Guard
-from asgi_downloads.asgi.lifespan import lifespan
+from asgi_downloads.asgi.lifespan import run_lifespan
 from asgi_downloads.asgi.router import Router
 from asgi_downloads.asgi.types import Receive, Scope, Send
 from asgi_downloads.bodies.zip.cache import Archives
@@ -21,32 +19,32 @@ from asgi_downloads.storage.errors import MissingExtra, StorageError
 from asgi_downloads.storage.files.checksums import Checksums
 from asgi_downloads.storage.files.digests import Digests
 from asgi_downloads.storage.files.temporary import TemporaryFiles
-from asgi_downloads.storage.rows.open import users
+from asgi_downloads.storage.jobs import Jobs
+from asgi_downloads.storage.rows.open import open_rows
 from asgi_downloads.storage.threads import in_thread
 
 logger = logging.getLogger("asgi_downloads")
 
-SWEEP_INTERVAL = 600.0
-"""Seconds between two looks for made files that nobody uses."""
+PROBE_TIMEOUT = 1.0
+"""Seconds that a probe waits for a disk."""
 
 
 class Application:
     """The service as an ASGI 3 application: run it, or mount it in another."""
-
-    eager = True
-    """Our server may run a request at once, without a task, as nothing here needs one before it first waits."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self._trees = Trees.of(settings.data_dir)
         self._made = TemporaryFiles(settings.temp_dir)
         self._checksums = Checksums(settings.state_dir)
-        self._users = users(settings.database_url)
+        self._users = open_rows(settings.database_url, settings.database_connections, settings.query_timeout)
         delivery = Delivery(
             Digests(), settings.cache_control.encode(), settings.etag == "portable", settings.accel_prefix
         )
         ready = Readiness({"data": self._check_data, "database": self._check_database})
-        self.routes = table(self._trees, delivery, Archives(self._checksums), self._users, self._made, ready)
+        archives = Archives(self._checksums, may_omit=settings.unreadable == "skip")
+        self._probes = Jobs("probes", 1)
+        self.routes = table(self._trees, delivery, archives, self._users, self._made, ready)
         self._http = Kept(Guard(Router(self.routes)))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -54,36 +52,28 @@ class Application:
             scope[CHUNK_SIZE] = self.settings.chunk_size
             await self._http(scope, receive, send)
         elif scope["type"] == "lifespan":
-            await lifespan(self._resources, scope, receive, send)
+            await run_lifespan(self.resources, scope, receive, send)
         else:
             await send({"type": "websocket.close"})  # before `websocket.accept`, so the client sees a 403
 
     @asynccontextmanager
-    async def _resources(self) -> AsyncGenerator[None]:
-        """What a server that runs the lifespan gives us beyond a mount: sweeping, and an orderly end."""
-        async with anyio.create_task_group() as group:
-            group.start_soon(self._sweep)
-            yield
-            group.cancel_scope.cancel()
+    async def resources(self) -> AsyncGenerator[None]:
+        """What a server that runs the lifespan gives us beyond a mount: a look at the surroundings, an orderly end."""
+        try:
+            (await in_thread(self._made.anonymous_blocking)).close()
+        except StorageError as error:
+            logger.warning("no temporary file can be made, so reports and computed exports answer 503: %s", error)
+        yield
         if not isinstance(self._users, MissingExtra):
             await self._users.aclose()
         await in_thread(self._checksums.close)
-        await in_thread(self._made.close)
-
-    async def _sweep(self) -> None:
-        """Remove made files that a killed process left, now and then."""
-        while True:
-            try:
-                removed = await in_thread(self._made.sweep)
-            except OSError as error:
-                logger.warning("made files in %s cannot be swept: %s", self._made.path, error)
-            else:
-                if removed:
-                    logger.info("removed %d made files that a dead process left in %s", removed, self._made.path)
-            await anyio.sleep(SWEEP_INTERVAL)
 
     async def _check_data(self) -> str | None:
-        return None if await in_thread(self.settings.data_dir.is_dir) else "the data directory is not there"
+        try:
+            there = await self._probes.run("data", lambda: lambda stop: self.settings.data_dir.is_dir(), PROBE_TIMEOUT)
+        except TimeoutError:
+            return "the data directory does not answer"
+        return None if there else "the data directory is not there"
 
     async def _check_database(self) -> str | None:
         if isinstance(self._users, MissingExtra):
@@ -99,5 +89,17 @@ class Application:
 
 
 def create_app(settings: Settings | None = None) -> Application:
-    """The application for these settings, or for those of the environment; raises `SettingsError`."""
-    return Application(settings or Settings.embedded())
+    """The application for these settings; none of them is read from the environment (`Settings.from_environment()`)."""
+    return Application(settings or Settings())
+
+
+def lifespan(application: Application) -> Callable[[object], AbstractAsyncContextManager[None]]:
+    """The start and the end of an application that is mounted in a site, for the site to run with its own.
+
+        downloads = create_app(Settings(data_dir="/srv/data"))
+        site = FastAPI(lifespan=lifespan(downloads))
+        site.mount("/files", downloads)
+
+    Everything works without it; with it what is wrong is told at the start, and databases are closed in order.
+    """
+    return lambda site: application.resources()

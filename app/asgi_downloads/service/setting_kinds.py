@@ -1,7 +1,8 @@
 """How a setting is written: text to value and back. Nothing here knows which settings there are."""
 
+import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -9,36 +10,70 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 
+def written(value: object) -> str:
+    """A value as somebody would write it; ValueError for one that is no text, number, switch or path."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, os.PathLike):
+        path = str(value)
+        return f"./{path}" if path.startswith("~") else path  # a `~` that is written is a home
+    if isinstance(value, float):
+        return f"{value:.9f}"
+    if isinstance(value, str | int):
+        return str(value)
+    if value is None:
+        return ""
+    raise ValueError(value)
+
+
 @dataclass(frozen=True, slots=True)
 class Kind(Generic[T]):
-    """One way to write a value; `parse(show(value)) == value`."""
+    """Grammar of a value; `parse(show(value)) == value`."""
 
     parse: Callable[[str], T]
     """Raises ValueError for text that is not `wanted`."""
     wanted: str
     """Ends the sentence "'x' is not ..."."""
     metavar: str
-    show: Callable[[T], str] = str
+    show: Callable[[T], str] = written
     redact: Callable[[str], str] = str
     """The text as others may see it, in messages and listings."""
 
+    def read(self, value: object) -> T:
+        """The value of a flag or a variable, or of what TOML or Python has for it; ValueError as for `parse`."""
+        return self.parse(written(value))
 
-def matching(pattern: str, wanted: str, metavar: str, redact: Callable[[str], str] = str) -> Kind[str]:
-    """Text that matches the whole of `pattern`."""
+
+def matching(pattern: str, wanted: str, metavar: str) -> Kind[str]:
+    """Text that matches the whole of `pattern`; the value is what a group called `value` took, else the text."""
 
     def parse(text: str) -> str:
-        if not re.fullmatch(pattern, text):
+        match = re.fullmatch(pattern, text)
+        if match is None:
             raise ValueError(text)
-        return text
+        return match.groupdict().get("value") or text
 
-    return Kind(parse, wanted, metavar, redact=redact)
+    return Kind(parse, wanted, metavar)
 
 
-def choice(*words: str) -> Kind[str]:
-    return matching("|".join(map(re.escape, words)), "one of " + ", ".join(words), "|".join(words))
+def words(values: Mapping[str, T], wanted: str, metavar: str) -> Kind[T]:
+    """One of some words, in small letters or large."""
+
+    def parse(text: str) -> T:
+        if text.lower() not in values:
+            raise ValueError(text)
+        return values[text.lower()]
+
+    return Kind(parse, wanted, metavar)
+
+
+def choice(*texts: str) -> Kind[str]:
+    """One of some words that are themselves the value."""
+    return words(dict(zip(texts, texts, strict=True)), "one of " + ", ".join(texts), "|".join(texts))
 
 
 def whole(low: int, high: int) -> Kind[int]:
+    """A whole number from `low` to `high`."""
     return Kind(lambda text: _whole(text, low, high), f"a whole number between {low} and {high}", "N")
 
 
@@ -92,35 +127,32 @@ def duration(low: float, high: float) -> Kind[float]:
 def _path(text: str) -> Path:
     if not text or "\0" in text:
         raise ValueError(text)
-    return Path(text)
+    return Path(os.path.expanduser(text))
 
 
-_SWITCH = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
+SWITCH_WORDS = {word: on for on, them in ((True, "true 1 yes on"), (False, "false 0 no off")) for word in them.split()}
+
+_CHAR = r"[^\x00-\x1f\x7f]"
 
 
-def _switch(text: str) -> bool:
-    if text.lower() not in _SWITCH:
+def _database_url(text: str) -> str:
+    scheme, _, rest = text.partition("://")
+    if not re.fullmatch(rf"sqlite:///{_CHAR}+|postgres(ql)?://{_CHAR}*", text):
         raise ValueError(text)
-    return _SWITCH[text.lower()]
+    return f"sqlite:///{os.path.expanduser(rest[1:])}" if scheme == "sqlite" else text
 
 
 def _hide_password(url: str) -> str:
     return re.sub(r"(://[^/@:]*):.*@", r"\1:***@", url)
 
 
-_CHAR = r"[^\x00-\x1f\x7f]"
-
-TEXT = matching(f"{_CHAR}+", "text on one line", "TEXT")
+HOST = matching(rf"\[(?P<value>{_CHAR}*:{_CHAR}*)\]|{_CHAR}+", "text on one line", "TEXT")
+"""An address or a name; IPv6 with brackets, as in a URL, or without."""
 PATH: Kind[Path] = Kind(_path, "a path", "PATH")
-MAYBE_PATH: Kind[Path | None] = Kind(
-    lambda text: _path(text) if text else None, "a path", "PATH", lambda path: "" if path is None else str(path)
-)
-SWITCH: Kind[bool] = Kind(_switch, "true or false", "BOOL", lambda on: "true" if on else "false")
-DATABASE_URL = matching(
-    rf"sqlite:///{_CHAR}+|postgres(ql)?://{_CHAR}*",
-    "a database: sqlite:///PATH or postgresql://USER@HOST/NAME",
-    "URL",
-    _hide_password,
+MAYBE_PATH: Kind[Path | None] = Kind(lambda text: _path(text) if text else None, "a path", "PATH")
+SWITCH = words(SWITCH_WORDS, "true or false", "BOOL")
+DATABASE_URL = Kind(
+    _database_url, "a database: sqlite:///PATH or postgresql://USER@HOST/NAME", "URL", redact=_hide_password
 )
 URL_PATH = matching(r"(/([!-~]*[!-.0-~])?)?", "a path such as /files, without a slash at its end", "PATH")
 """Where something is mounted; empty or `/x`."""

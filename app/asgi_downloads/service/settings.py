@@ -4,10 +4,9 @@ A line of `Settings` is at once a flag of `serve`, a variable DOWNLOADS_<NAME>, 
 a row of the help; to add a setting, add a line. Flag wins over environment, over file, over default.
 Nothing here touches the disk but the reading of that one file.
 """
-# ruff: noqa: RUF009 - setting() and derived() are dataclasses.field() with two words more
+# ruff: noqa: RUF009 - setting() is dataclasses.field() with two words more
 
 import json
-import logging
 import os
 import re
 import tomllib
@@ -19,10 +18,10 @@ from typing import Any, Self, TypeVar
 
 from asgi_downloads.service.setting_kinds import (
     DATABASE_URL,
+    HOST,
     MAYBE_PATH,
     PATH,
     SWITCH,
-    TEXT,
     URL_PATH,
     URL_PREFIX,
     Kind,
@@ -33,11 +32,12 @@ from asgi_downloads.service.setting_kinds import (
     whole,
 )
 
-logger = logging.getLogger("asgi_downloads")
-
 PREFIX = "DOWNLOADS_"
 CONFIG = "DOWNLOADS_CONFIG"
 """Names the TOML file, as `--config` does; it is a way to settings and not one of them."""
+
+_SERVICE_LINK = re.compile(rf"{PREFIX}(\w+_)?(SERVICE_(HOST|PORT\w*)|PORT_[0-9]+_(TCP|UDP|SCTP)\w*)")
+"""What Kubernetes puts into the environment for a service called "downloads", or "downloads-x"."""
 
 T = TypeVar("T")
 
@@ -49,31 +49,36 @@ class SettingsError(Exception):
 _DERIVED: Any = object()
 
 
-def setting(default: T, kind: Kind[T], text: str) -> T:
-    """One setting: its default, how it is written, its line of help."""
-    return field(default=default, metadata={"kind": kind, "help": text, "default": kind.show(default)})
+def setting(default: T, kind: Kind[T], text: str, derive: "Callable[[Any], T] | None" = None) -> T:
+    """One setting: its default, how it is written, its line of help.
 
-
-def derived(derive: "Callable[[Settings], T]", shown: str, kind: Kind[T], text: str) -> T:
-    """A setting whose default comes from those above it, and is `shown` so in the help."""
-    default: T = _DERIVED
-    return field(default=default, metadata={"kind": kind, "help": text, "default": shown, "derive": derive})
+    With `derive` the default is made from the settings above it, and `default` only shows how.
+    """
+    metadata = {"kind": kind, "help": text, "default": kind.show(default), "derive": derive}
+    return field(default=default if derive is None else _DERIVED, metadata=metadata)
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
     """Everything that can be chosen. Sizes are bytes, times are seconds, paths are as they were given.
 
-    Made by `load` from what users write, or directly from values, which are then taken as they are.
+    A value may be given as it is or as text, `chunk_size=262144` or `chunk_size="256K"`. Raises `SettingsError`.
     """
 
     data_dir: Path = setting(Path("data"), PATH, "the directory that is served")
-    database_url: str = derived(
-        lambda s: f"sqlite:///{s.data_dir / 'app.db'}", "sqlite:///DATA_DIR/app.db", DATABASE_URL, "where the users are"
+    database_url: str = setting(
+        "sqlite:///DATA_DIR/app.db", DATABASE_URL, "where the users are", lambda s: f"sqlite:///{s.data_dir / 'app.db'}"
+    )
+    database_connections: int = setting(8, whole(1, 10_000), "exports from PostgreSQL at a time in each worker process")
+    query_timeout: float = setting(
+        600.0, duration(0.01, 86400), "how long an export may take, from its query to its last row"
     )
     temp_dir: Path | None = setting(None, MAYBE_PATH, "where temporary files are made, if not in the system's place")
-    state_dir: Path = derived(
-        lambda s: s.data_dir / ".state", "DATA_DIR/.state", PATH, "what is kept between runs, where it can be written"
+    state_dir: Path = setting(
+        Path("DATA_DIR/.state"),
+        PATH,
+        "what is kept between runs, where it can be written",
+        lambda s: s.data_dir / ".state",
     )
     chunk_size: int = setting(256 << 10, size(4 << 10, 1 << 20), "bytes of a file in one read and one send")
     cache_control: str = setting(
@@ -82,7 +87,10 @@ class Settings:
     accel_prefix: str = setting("", URL_PREFIX, "let nginx send stored files: X-Accel-Redirect below this path")
     stall_timeout: float = setting(30.0, duration(0.1, 3600), "drop a client that has taken nothing for so long")
     etag: str = setting("strict", choice("strict", "portable"), "portable: the same on replicas with copied trees")
-    host: str = setting("127.0.0.1", TEXT, "the address to listen on")
+    unreadable: str = setting(
+        "refuse", choice("refuse", "skip"), "bundles with files that cannot be read: refused, or made without them"
+    )
+    host: str = setting("127.0.0.1", HOST, "the address to listen on")
     port: int = setting(8000, whole(0, 65535), "the port to listen on; 0 takes a free one and prints it")
     uds: Path | None = setting(None, MAYBE_PATH, "listen on this Unix socket instead")
     workers: int = setting(1, whole(1, 256), "processes that serve")
@@ -106,38 +114,19 @@ class Settings:
     rate_limit: int = setting(0, size(0, 1 << 40), "bytes per second for one answer; 0: as fast as it goes")
 
     def __post_init__(self) -> None:
-        for each in fields(self):
-            if getattr(self, each.name) is _DERIVED:
-                object.__setattr__(self, each.name, each.metadata["derive"](self))
+        for each in TABLE:
+            value = getattr(self, each.name)
+            value = each.derive(self) if value is _DERIVED and each.derive else each.read(value, each.name)
+            object.__setattr__(self, each.name, value)
 
     @classmethod
-    def load(
-        cls,
-        flags: Mapping[str, object] | None = None,
-        environ: Mapping[str, str] | None = None,
-        config: Path | None = None,
-    ) -> Self:
-        """Settings from flags (by field name, absent when not given), the environment and a TOML file.
-
-        Without `environ` this process's is read. Raises `SettingsError`.
-        """
-        return cls.of(gather(flags or {}, os.environ if environ is None else environ, config))
-
-    @classmethod
-    def embedded(cls) -> Self:
-        """Settings from this process's environment, for an application that others import.
-
-        Their DOWNLOADS_ variables are none of our business: what is no setting is logged and passed over.
-        """
-        environ = dict(os.environ)
-        known = {CONFIG, *(entry.variable for entry in TABLE)}
-        for name in sorted(name for name in environ if name.startswith(PREFIX) and name not in known):
-            logger.warning("%s: no such setting; the nearest is %s", name, nearest(name, known))
-            del environ[name]
-        return cls.load({}, environ)
+    def from_environment(cls, environ: Mapping[str, str] = os.environ) -> Self:
+        """Settings of the variables DOWNLOADS_*, and of the file that DOWNLOADS_CONFIG names."""
+        return cls.of(gather({}, environ))
 
     @classmethod
     def of(cls, gathered: "Mapping[str, Given]") -> Self:
+        """Settings of what was gathered; whatever was not is as by default."""
         return cls(**{name: given.value for name, given in gathered.items()})
 
     @property
@@ -153,7 +142,7 @@ class Settings:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class Setting:
     """A row of the table, as the command line and the documents need it."""
 
     name: str
@@ -161,6 +150,7 @@ class Entry:
     help: str
     default: str
     """As a user would write it; empty where nothing is chosen."""
+    derive: Callable[[Settings], Any] | None
 
     @property
     def flag(self) -> str:
@@ -170,11 +160,21 @@ class Entry:
     def variable(self) -> str:
         return PREFIX + self.name.upper()
 
+    def read(self, written: object, place: str) -> Any:
+        """The value of what was written at `place`; raises `SettingsError`, which names that."""
+        try:
+            return self.kind.read(written)
+        except ValueError:
+            shown = self.kind.redact(str(written).lower() if isinstance(written, bool) else str(written))
+            raise SettingsError(f"{place}: {shown!r} is not {self.kind.wanted}") from None
 
-TABLE: tuple[Entry, ...] = tuple(
-    Entry(each.name, each.metadata["kind"], each.metadata["help"], each.metadata["default"])
-    for each in fields(Settings)
-)
+
+def settings_of(dataclass_: Any) -> tuple[Setting, ...]:
+    """The rows that the fields of a dataclass are, each made by `setting`: of `Settings`, or of a table in the file."""
+    return tuple(Setting(each.name, **each.metadata) for each in fields(dataclass_))
+
+
+TABLE = settings_of(Settings)
 """Every setting, in the order of `Settings`."""
 
 
@@ -186,18 +186,22 @@ class Given:
     source: str
 
 
-def gather(flags: Mapping[str, object], environ: Mapping[str, str], config: Path | None) -> dict[str, Given]:
-    """All that is given, by field name; the strongest source of each. Raises `SettingsError`."""
-    if config is None and environ.get(CONFIG):
-        config = Path(environ[CONFIG])
-    variables = {name: text for name, text in environ.items() if name.startswith(PREFIX) and name != CONFIG}
-    gathered: dict[str, Given] = {}
-    if config is not None:
-        gathered.update(_parse(_read_toml(config), {entry.name: entry for entry in TABLE}, f"{config}: "))
-    gathered.update(_parse(variables, {entry.variable: entry for entry in TABLE}))
+def gather(
+    flags: Mapping[str, object], environ: Mapping[str, str], config: str | Path | None = None
+) -> dict[str, Given]:
+    """All that is given, by name of the setting; the strongest source of each. Raises `SettingsError`.
+
+    `flags` are by name too; `config` is the TOML file, else the environment may name one.
+    """
+    config = config or environ.get(CONFIG)
+    in_file = _read_toml(PATH.read(config)) if config else {}
+    variables = {name: text for name, text in environ.items() if _is_ours(name, text)}
     spelt = {"--" + name.replace("_", "-"): value for name, value in flags.items()}
-    gathered.update(_parse(spelt, {entry.flag: entry for entry in TABLE}))
-    return gathered
+    return {
+        **_parse(in_file, {each.name: each for each in TABLE}, f"{config}: "),
+        **_parse(variables, {each.variable: each for each in TABLE}),
+        **_parse(spelt, {each.flag: each for each in TABLE}),
+    }
 
 
 def nearest(name: str, names: Iterable[str]) -> str:
@@ -207,34 +211,34 @@ def nearest(name: str, names: Iterable[str]) -> str:
 
 def as_toml(settings: Settings, gathered: Mapping[str, Given]) -> Iterator[str]:
     """The effective settings as lines of a TOML file, each with its source; passwords are hidden."""
-    for entry in TABLE:
-        text = entry.kind.redact(entry.kind.show(getattr(settings, entry.name)))
+    for each in TABLE:
+        text = each.kind.redact(each.kind.show(getattr(settings, each.name)))
         bare = re.fullmatch("true|false|0|[1-9][0-9]*", text)
-        line = f"{entry.name} = {text if bare else json.dumps(text, ensure_ascii=False)}"
-        source = gathered[entry.name].source if entry.name in gathered else "default"
+        line = f"{each.name} = {text if bare else json.dumps(text, ensure_ascii=False)}"
+        source = gathered[each.name].source if each.name in gathered else "default"
         yield f"{line:<40}  # {source}"
 
 
-def _parse(written: Mapping[str, object], entries: Mapping[str, Entry], place: str = "") -> Iterator[tuple[str, Given]]:
-    """`entries` are by the spelling of this source; `place` precedes a spelling in messages."""
+def _is_ours(variable: str, text: str) -> bool:
+    if not variable.startswith(PREFIX) or variable == CONFIG or _SERVICE_LINK.fullmatch(variable):
+        return False
+    return not (variable.endswith("PORT") and re.match("(tcp|udp|sctp)://", text))  # of Kubernetes as well
+
+
+def _parse(written: Mapping[str, object], table: Mapping[str, Setting], place: str = "") -> dict[str, Given]:
+    """What is `written` in one place, by name of the setting. `table` is by the spelling of that place."""
+    found = {}
     for spelling, value in written.items():
-        entry = entries.get(spelling)
-        if entry is None:
-            raise SettingsError(f"{place}{spelling}: no such setting; the nearest is {nearest(spelling, entries)}")
-        text = str(value).lower() if isinstance(value, bool) else str(value)
-        try:
-            if not isinstance(value, str | int | float | os.PathLike):
-                raise ValueError(value)  # a list or a table of TOML
-            yield entry.name, Given(entry.kind.parse(text), place + spelling)
-        except ValueError:
-            shown = entry.kind.redact(text)
-            raise SettingsError(f"{place}{spelling}: {shown!r} is not {entry.kind.wanted}") from None
+        if spelling not in table:
+            raise SettingsError(f"{place}{spelling}: no such setting; the nearest is {nearest(spelling, table)}")
+        source = place + spelling
+        found[table[spelling].name] = Given(table[spelling].read(value, source), source)
+    return found
 
 
 def _read_toml(path: Path) -> dict[str, object]:
     try:
-        with path.open("rb") as file:
-            return tomllib.load(file)
+        return tomllib.loads(path.read_bytes().decode("utf-8-sig"))  # editors of Windows begin it with a mark
     except OSError as error:
         raise SettingsError(f"{path}: cannot be read: {os.strerror(error.errno or 0)}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

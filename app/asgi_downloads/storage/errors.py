@@ -11,6 +11,10 @@ class NotFound(StorageError):
     """There is no such regular file, directory or table."""
 
 
+class Forbidden(NotFound):
+    """There is one that this process may not read: to a client the same as none."""
+
+
 class OutsideRoot(StorageError):
     """The name leads out of its root, or would if it existed, or cannot be a name at all."""
 
@@ -19,8 +23,24 @@ class Exhausted(StorageError):
     """The machine has run out of descriptors or memory; trying again later may work."""
 
 
+class Busy(Exhausted):
+    """More is asked for at a time than this service does; trying again later may work."""
+
+
 class Unavailable(StorageError):
-    """The database cannot be reached now."""
+    """The disk fails, or the database cannot be reached now."""
+
+
+class Unreadable(Unavailable):
+    """Some of what was asked for as a whole cannot be read; the text says how much, and names the first."""
+
+
+class Unusable(StorageError):
+    """What is there does not allow what is asked for, however often: a column, a right, a value that can be read."""
+
+
+class TimedOut(StorageError):
+    """It has taken longer than it may."""
 
 
 class FileChanged(StorageError):
@@ -35,11 +55,13 @@ class MissingExtra(StorageError):
         self.extra = extra
 
 
-_NOT_THERE = ("ENOENT", "ENOTDIR", "EACCES", "EPERM", "ELOOP", "ENAMETOOLONG", "EISDIR", "ENXIO", "ENODEV", "EILSEQ")
+_NOT_THERE = ("ENOENT", "ENOTDIR", "ELOOP", "ENAMETOOLONG", "EISDIR", "ENXIO", "ENODEV", "EILSEQ")
 _NO_ROOM = ("EMFILE", "ENFILE", "ENOMEM", "ENOSPC", "EDQUOT")
 _MEANING: dict[int, type[StorageError]] = {
     errno.EXDEV: OutsideRoot,  # openat2(2): the name leads out
-    **{getattr(errno, name): NotFound for name in _NOT_THERE},  # a refusal too: who may not read learns nothing
+    errno.EACCES: Forbidden,
+    errno.EPERM: Forbidden,
+    **{getattr(errno, name): NotFound for name in _NOT_THERE},
     **{getattr(errno, name): Exhausted for name in _NO_ROOM},
 }
 

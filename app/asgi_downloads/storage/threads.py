@@ -1,21 +1,19 @@
 """The way off the event loop for calls that may wait for a disk."""
 
-import asyncio
 from collections.abc import Callable
 from typing import TypeVar, TypeVarTuple
 
+import anyio
 import anyio.to_thread
 
 T = TypeVar("T")
 Args = TypeVarTuple("Args")
 
 
-async def in_thread(function: Callable[[*Args], T], *args: *Args) -> T:
-    """Run a blocking call in a worker thread and return what it returns.
+async def in_thread(function: Callable[[*Args], T], *args: *Args, limiter: anyio.CapacityLimiter | None = None) -> T:
+    """Run a short blocking call in a worker thread and return what it returns; for long ones there are `Jobs`.
 
-    Our server starts a request eagerly, before it has a task; anyio needs one. Yielding once to
-    the loop turns the eager step into a task.
+    At most 40 run at a time, or as many as `limiter` lets. One whose asker is cancelled is waited for (anyio's
+    cancellation), so that nothing it uses is closed under it.
     """
-    if asyncio.current_task() is None:
-        await asyncio.sleep(0)
-    return await anyio.to_thread.run_sync(function, *args)
+    return await anyio.to_thread.run_sync(function, *args, limiter=limiter)

@@ -1,5 +1,7 @@
 """A report shows what it was given, whatever that is, as readers of PDF see it."""
 
+import itertools
+import re
 import subprocess
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
@@ -39,7 +41,9 @@ def words(content: bytes) -> str:
     [
         ("q1", "q1"),
         ("two words", "twowords"),
-        ("Übersicht-žluťoučký", "Übersicht-žluťoučký"),
+        ("<b>bold", "<b>bold"),
+        ("&lt; &#65;", "&lt;&#65;"),
+        ("Übersicht-žlutý", "Übersicht-žlutý"),
         ("<b>bold</b>&amp;<para>", "<b>bold</b>&amp;<para>"),
         ("(a) \\(b\\) %c", "(a)\\(b\\)%c"),
         ("../../etc/passwd", "../../etc/passwd"),
@@ -76,6 +80,17 @@ def test_lines_are_broken_between_words() -> None:
     assert all(part in ("Report", "word") for line in lines if "word" in line for part in line.split())
 
 
+def test_every_space_is_kept() -> None:
+    def left(content: bytes) -> float:
+        """How far from the left `two` stands."""
+        done = subprocess.run(("pdftotext", "-bbox", "-", "-"), input=content, capture_output=True, check=True)
+        return float(re.search(rb'xMin="([0-9.]+)"[^>]*>two<', done.stdout)[1])  # type: ignore[index]
+
+    require("pdftotext")
+    places = [left(render(report(f"one{' ' * spaces}two"))) for spaces in range(1, 5)]
+    assert [round(right - left, 1) for left, right in itertools.pairwise(places)] == [5.0, 5.0, 5.0]
+
+
 def test_the_time_is_in_utc() -> None:
     made_at = datetime(2024, 3, 1, 1, 59, 59, tzinfo=timezone(timedelta(hours=2)))
     assert "Generated at 2024-02-29 23:59:59 UTC" in read(render(report(made_at=made_at)))
@@ -94,8 +109,8 @@ def test_the_table_is_all_there_and_each_page_says_which_it_is() -> None:
 
 
 def test_a_cell_longer_than_its_column_is_broken_within_it() -> None:
-    lines = read(render(report(table=Table("", ("a", "b"), (("left " * 60, "right"), ("next", "row")))))).split("\n")
-    assert sum(line.split().count("left") for line in lines) == 60
+    lines = read(render(report(table=Table("", ("a", "b"), (("left " * 40, "right"), ("next", "row")))))).split("\n")
+    assert sum(line.split().count("left") for line in lines) == 40
     below = [line.split() for line in lines if "left" in line]
     assert below[0][-1] == "right"
     assert all("right" not in line for line in below[1:])

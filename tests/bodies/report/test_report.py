@@ -1,60 +1,34 @@
-"""A report tells of the users there are, and is made elsewhere than on the event loop."""
+"""A report tells of the users there are."""
 
-import asyncio
-import importlib.util
 import json
-import os
-import subprocess
-import sys
-import threading
-from collections.abc import AsyncGenerator
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
-import anyio
-import anyio.to_process
 import pytest
 
-from asgi_downloads.bodies.report import maker as module
-from asgi_downloads.bodies.report.maker import ReportMaker, require_reportlab, to_pdf
-from asgi_downloads.bodies.report.report import (
-    ROWS,
-    SAMPLE,
-    Report,
-    Table,
-    users_table,
-)
-from asgi_downloads.storage.errors import Exhausted, MissingExtra, NotFound, StorageError, Unavailable
-from asgi_downloads.storage.rows.source import COLUMNS, JsonLines, Notation, Selection
-from tests.support.serving import environment
+from asgi_downloads.bodies.report.report import ROWS, SAMPLE, Table, users_table
+from asgi_downloads.storage.errors import Exhausted, NotFound, StorageError, Unavailable
+from asgi_downloads.storage.rows.notation import JsonLines, Notation
+from asgi_downloads.storage.rows.source import COLUMNS, Put, RowSource, Selection
 
 pytestmark = pytest.mark.anyio
 
-REPORT = Report("q1", datetime(2024, 2, 29, tzinfo=UTC), SAMPLE)
 
-
-class Rows:
+class Rows(RowSource):
     """A source with these users, or one that fails."""
 
     def __init__(self, *users: dict[str, Any], error: StorageError | None = None) -> None:
+        super().__init__(connections=1)
         self.users = users
         self.error = error
 
-    async def lines(self, selection: Selection, notation: Notation) -> AsyncGenerator[bytes]:
+    async def read(self, selection: Selection, notation: Notation, put: Put, *, probing: bool = False) -> None:
         assert selection == Selection(limit=ROWS)
         assert notation == JsonLines()
         for user in self.users:
-            yield json.dumps(user).encode() + b"\n"
+            await put(json.dumps(user).encode() + b"\n")
         if self.error:
             raise self.error
-
-    async def check(self) -> None:
-        raise NotImplementedError
-
-    async def aclose(self) -> None:
-        raise NotImplementedError
 
 
 ADA = {"id": 1, "name": "Ada\u2028Lovelace", "email": None, "created_at": "2024-01-01"}
@@ -77,7 +51,7 @@ CASES = [
     Case("no-users", Rows(), SAMPLE),
     Case("away", Rows(error=Unavailable()), SAMPLE),
     Case("no-table", Rows(error=NotFound()), SAMPLE),
-    Case("gone-midway", Rows(ADA, error=Exhausted()), SAMPLE),
+    Case("gone-midway", Rows(ADA, error=Unavailable()), SAMPLE),
 ]
 
 
@@ -86,131 +60,6 @@ async def test_the_table_has_the_first_users_or_sample_figures(case: Case) -> No
     assert await users_table(case.source) == case.want
 
 
-@pytest.fixture
-def without_reportlab(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = importlib.util.find_spec
-    monkeypatch.setattr(module, "find_spec", lambda name: None if name == "reportlab" else real(name))
-
-
-@pytest.mark.usefixtures("without_reportlab")
-async def test_without_reportlab_there_is_an_extra_to_install() -> None:
-    with pytest.raises(MissingExtra) as caught:
-        require_reportlab()
-    assert caught.value.extra == "pdf"
-    with pytest.raises(MissingExtra):
-        await ReportMaker()(REPORT)
-
-
-class TestReportMaker:
-    @pytest.fixture(autouse=True)
-    def reportlab(self) -> None:
-        pytest.importorskip("reportlab")
-
-    async def test_the_loop_goes_on_and_so_does_this_process(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(module, "to_pdf", _process_id)
-        maker = ReportMaker()
-        first, second = [int(await maker(REPORT)) for _ in range(2)]
-        assert first == second != os.getpid()
-
-    async def test_it_is_the_same_report(self) -> None:
-        assert await ReportMaker()(REPORT) == to_pdf(REPORT)
-
-    @pytest.mark.parametrize(
-        "error",
-        [anyio.BrokenWorkerProcess("x"), BlockingIOError(11, "x"), OSError(24, "x"), NotImplementedError()],
-        ids=lambda error: type(error).__name__,
-    )
-    async def test_without_processes_it_is_a_thread_from_then_on(
-        self, error: Exception, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-    ) -> None:
-        tried = 0
-
-        async def broken(*args: Any, **more: Any) -> bytes:
-            nonlocal tried
-            tried += 1
-            raise error
-
-        monkeypatch.setattr(anyio.to_process, "run_sync", broken)
-        monkeypatch.setattr(module, "to_pdf", lambda report: threading.current_thread().name.encode())
-        maker = ReportMaker()
-        for _ in range(3):
-            assert (await maker(REPORT)).startswith(b"reports")
-        assert tried == 1
-        assert [record.levelname for record in caplog.records if record.name == "asgi_downloads"] == ["WARNING"]
-
-    async def test_a_process_that_dies_later_costs_nobody_a_report(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        answers: list[bytes | Exception] = [b"1", anyio.BrokenWorkerProcess(), b"3"]
-
-        async def now_and_then(*args: Any, **more: Any) -> bytes:
-            answer = answers.pop(0)
-            if isinstance(answer, Exception):
-                raise answer
-            return answer
-
-        monkeypatch.setattr(anyio.to_process, "run_sync", now_and_then)
-        monkeypatch.setattr(module, "to_pdf", lambda report: b"from a thread")
-        maker = ReportMaker()
-        assert [await maker(REPORT) for _ in range(3)] == [b"1", b"from a thread", b"3"]
-
-    async def test_a_process_that_never_answers_is_given_up(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        async def silent(*args: Any, **more: Any) -> bytes:
-            await anyio.sleep_forever()
-            raise AssertionError
-
-        monkeypatch.setattr(module, "START_TIMEOUT", 0.05)
-        monkeypatch.setattr(anyio.to_process, "run_sync", silent)
-        monkeypatch.setattr(module, "to_pdf", lambda report: b"from a thread")
-        assert await ReportMaker()(REPORT) == b"from a thread"
-
-    async def test_a_report_that_cannot_be_made_is_an_error(self) -> None:
-        with pytest.raises(AttributeError):
-            await ReportMaker()(None)  # type: ignore[arg-type]
-
-    async def test_who_has_no_task_yet_gets_one(self) -> None:
-        """Our server begins a request outside of any task."""
-        made = asyncio.get_running_loop().create_future()
-        work = ReportMaker()(REPORT)
-
-        async def finish() -> None:
-            class Rest:
-                def __await__(self) -> Any:
-                    try:
-                        while True:
-                            yield work.send(None)
-                    except StopIteration as end:
-                        return end.value
-
-            made.set_result(await Rest())
-
-        def begin() -> None:
-            work.send(None)
-            tasks.append(asyncio.ensure_future(finish()))
-
-        tasks: list[asyncio.Task[None]] = []
-        asyncio.get_running_loop().call_soon(begin)
-        assert (await asyncio.wait_for(made, 20)).startswith(b"%PDF-")
-
-
-UNGUARDED = """
-import asyncio
-import sys
-from datetime import UTC, datetime
-from asgi_downloads.bodies.report.report import SAMPLE, Report, ReportMaker
-if __name__ == "__mp_main__":
-    raise SystemExit(1)
-print(asyncio.run(ReportMaker()(Report("x", datetime.now(UTC), SAMPLE)))[:5])
-"""
-
-
-def test_a_main_module_that_can_only_be_run_gets_its_report(tmp_path: Path) -> None:
-    pytest.importorskip("reportlab")
-    script = tmp_path / "script.py"
-    script.write_text(UNGUARDED)
-    done = subprocess.run(
-        (sys.executable, script), capture_output=True, check=True, text=True, env=environment(), timeout=60
-    )
-    assert done.stdout == "b'%PDF-'\n"
-
-
-def _process_id(report: Report) -> bytes:
-    return b"%d" % os.getpid()
+async def test_a_database_that_is_busy_is_not_passed_over() -> None:
+    with pytest.raises(Exhausted):
+        await users_table(Rows(error=Exhausted()))

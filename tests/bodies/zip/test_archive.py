@@ -17,14 +17,26 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from asgi_downloads.bodies.base import FileSlice, Piece
-from asgi_downloads.bodies.zip.archive import COPIED, Archive, ZipBody
+from asgi_downloads.bodies.zip.archive import Archive, Resources
+from asgi_downloads.bodies.zip.body import COPIED, ZipBody
 from asgi_downloads.bodies.zip.deflate import BLOCK, DEFLATE, pack_block
 from asgi_downloads.bodies.zip.members import UNKNOWN
 from asgi_downloads.storage.errors import FileChanged
 from asgi_downloads.storage.files import beneath
-from asgi_downloads.storage.files.checksums import Checksum, Checksums, Known
+from asgi_downloads.storage.files.checksums import Checksums
 from tests.conftest import descriptors
-from tests.support.archives import archive_of, as_dict, content, cut, deflated, directory, listing_of, read, stored
+from tests.support.archives import (
+    archive_of,
+    content,
+    cut,
+    deflated,
+    deflated_archive,
+    directory,
+    known_crcs,
+    listing_of,
+    read,
+    stored,
+)
 
 pytestmark = pytest.mark.usefixtures("no_descriptor_left")
 
@@ -74,7 +86,11 @@ def test_the_archive_has_all_members_and_the_length_that_was_announced(bundle: P
         want = {str(file.relative_to(bundle)): file.read_bytes() for file in bundle.rglob("*") if file.is_file()}
         want["below/nothing/"] = b""
         assert {info.filename: read_back.read(info) for info in read_back.infolist()} == want
-        assert [info.filename for info in read_back.infolist()] == sorted(want)
+        assert [info.filename for info in read_back.infolist()] == [
+            *sorted(name for name in want if "/" not in name),
+            "below/deep.txt",
+            "below/nothing/",
+        ]
         assert not any(info.flag_bits & 1 << 3 for info in read_back.infolist()), "no descriptors"
 
 
@@ -85,9 +101,7 @@ def ranged(request: pytest.FixtureRequest, bundle: Path) -> tuple[Archive, bytes
         return archive_of(bundle), stored(bundle)
     with Checksums() as checksums:
         content = deflated(bundle, DEFLATE, checksums)
-        listing = listing_of(bundle)
-        found = asyncio.run(checksums.find(listing, DEFLATE.form))
-    return Archive(listing, found, checksums, DEFLATE.form), content
+        return deflated_archive(bundle, DEFLATE, checksums), content
 
 
 EDGES = st.floats(0, 1)
@@ -165,11 +179,9 @@ def test_a_range_computes_only_the_crcs_it_shows(bundle: Path) -> None:
 def test_only_blocks_inside_the_range_are_packed_again(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with Checksums() as checksums:
         content = deflated(bundle, DEFLATE, checksums)
-        listing = listing_of(bundle)
-        archive = Archive(listing, asyncio.run(checksums.find(listing, DEFLATE.form)), checksums, DEFLATE.form)
-    index = listing.paths.index("text.txt")
-    blocks = archive.blocks(index)
-    assert blocks is not None
+        archive = deflated_archive(bundle, DEFLATE, checksums)
+    index = archive.listing.paths.index("text.txt")
+    blocks = archive.packed[index]
     assert len(blocks) > 4
     packed = []
 
@@ -177,7 +189,7 @@ def test_only_blocks_inside_the_range_are_packed_again(bundle: Path, monkeypatch
         packed.append(len(data))
         return pack_block(data, last=last)
 
-    monkeypatch.setattr("asgi_downloads.bodies.zip.archive.pack_block", counted)
+    monkeypatch.setattr("asgi_downloads.bodies.zip.packed.pack_block", counted)
     start = archive.layout.data_start(index) + blocks[0] + 5
     assert cut(archive, bundle, start, start + 100) == content[start : start + 100]
     assert packed == [BLOCK]
@@ -221,7 +233,7 @@ def replica(bundle: Path, tmp_path: Path) -> Path:
 
 
 def tags(path: Path) -> tuple[bytes | None, bytes | None]:
-    return known(archive_of(path), path).tags()
+    return known(archive_of(path), path).tags_blocking()
 
 
 def test_the_content_tag_and_the_bytes_are_the_same_on_every_replica(bundle: Path, tmp_path: Path) -> None:
@@ -235,16 +247,14 @@ def test_the_content_tag_and_the_bytes_are_the_same_on_every_replica(bundle: Pat
 
 def test_a_content_tag_waits_for_the_crcs_a_state_tag_for_nothing(bundle: Path) -> None:
     archive = archive_of(bundle)
-    content, state = archive.tags()
+    content, state = archive.tags_blocking()
     assert content is None
     assert state is not None
-    assert known(archive, bundle).tags() == (archive.tags()[0], state)
+    assert known(archive, bundle).tags_blocking() == (archive.tags_blocking()[0], state)
 
 
 def test_a_member_that_may_change_unseen_has_no_state_tag(bundle: Path) -> None:
-    archive = archive_of(bundle, settled=False)
-    archive.listing.scanned_ns = max(archive.listing.column("ctime_ns"))
-    assert archive.tags() == (None, None)
+    assert archive_of(bundle, settled=False).tags_blocking() == (None, None)
 
 
 EDITS: dict[str, Callable[[Path], object]] = {
@@ -296,13 +306,11 @@ def test_impatience_keeps_what_was_computed(tmp_path: Path) -> None:
 def test_crcs_are_kept_unless_the_file_may_change_unseen(bundle: Path, settled: bool) -> None:
     with Checksums() as checksums:
         listing = listing_of(bundle, settled=settled)
-        archive = Archive(listing, Known(len(listing)), checksums)
-        if not settled:
-            archive.listing.scanned_ns = min(archive.listing.column("ctime_ns"))
+        archive = Archive(listing, [None] * len(listing), Resources(checksums))
         cut(archive, bundle)
-        found = asyncio.run(checksums.find(archive.listing))
-    want = {i: Checksum(zlib.crc32((bundle / path).read_bytes())) for i, path in enumerate(archive.listing.paths)}
-    assert as_dict(found, len(want)) == (want if settled else {})
+        found = known_crcs(checksums, listing)
+    want = {i: zlib.crc32((bundle / path).read_bytes()) for i, path in enumerate(listing.paths)}
+    assert found == (want if settled else {})
 
 
 def test_many_crcs_are_kept_before_the_download_ends(tmp_path: Path) -> None:
@@ -311,13 +319,13 @@ def test_many_crcs_are_kept_before_the_download_ends(tmp_path: Path) -> None:
             file.truncate(20 << 20)
     with Checksums() as checksums:
         listing = listing_of(tmp_path)
-        archive = Archive(listing, Known(len(listing)), checksums)
+        archive = Archive(listing, [None] * len(listing), Resources(checksums))
         counts = []
         for index in range(3):
             archive.learn(index, 5)
-            counts.append(len(asyncio.run(checksums.find(listing))))
+            counts.append(len(known_crcs(checksums, listing)))
         archive.keep()
-        counts.append(len(asyncio.run(checksums.find(listing))))
+        counts.append(len(known_crcs(checksums, listing)))
     assert counts == [0, 2, 2, 3]
 
 
@@ -418,7 +426,9 @@ def test_a_member_that_changes_while_it_is_sent_cuts_the_transfer(pair: Path, fa
             async with aclosing(ZipBody(archive, opened).pieces(0, archive.size)) as pieces:
                 async for piece in pieces:
                     if isinstance(piece, FileSlice):
+                        os.utime(pair, (1, 1))  # nothing was renamed just now
                         FAULTS[fault](pair / "b-large")
+                        piece.file.check()  # as who sends it does before its last bytes
 
     with pytest.raises(FileChanged):
         asyncio.run(run())
@@ -468,7 +478,6 @@ def test_a_log_that_grows_while_it_is_sent_is_sent_as_it_was(pair: Path) -> None
 
 def test_a_file_that_is_written_to_as_it_is_listed_is_taken_as_found(pair: Path) -> None:
     archive = archive_of(pair, settled=False)
-    archive.listing.scanned_ns = max(archive.listing.column("ctime_ns"))
     append(pair / "b-large")
     assert known(archive, pair).known_crc(1) == zlib.crc32(TEXT[:LARGE])
     assert zipfile.ZipFile(io.BytesIO(cut(archive, pair))).testzip() is None

@@ -11,13 +11,14 @@ from pathlib import Path
 import pytest
 
 from asgi_downloads.bodies.zip import first_deflate
-from asgi_downloads.bodies.zip.archive import Archive
+from asgi_downloads.bodies.zip.archive import Resources
 from asgi_downloads.bodies.zip.deflate import AUTO, BLOCK, DEFLATE, WHOLE, Packing
 from asgi_downloads.bodies.zip.first_deflate import deflate
+from asgi_downloads.bodies.zip.packed import Checksum
 from asgi_downloads.storage.errors import FileChanged
 from asgi_downloads.storage.files.checksums import Checksums
 from tests.conftest import descriptors
-from tests.support.archives import cut, deflated, directory, listing_of
+from tests.support.archives import cut, deflated, deflated_archive, directory, listing_of
 
 pytestmark = pytest.mark.usefixtures("no_descriptor_left")
 
@@ -55,13 +56,10 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_later_downloads_have_the_bytes_of_the_first(bundle: Path, packing: Packing) -> None:
     with Checksums() as checksums:
         first = deflated(bundle, packing, checksums, recursive=True)
-        listing = listing_of(bundle, recursive=True)
-        found = asyncio.run(checksums.find(listing, packing.form))
-        assert len(found) == listing.files
-        archive = Archive(listing, found, checksums, packing.form)
+        archive = deflated_archive(bundle, packing, checksums, recursive=True)
         assert archive.size == len(first)
         assert cut(archive, bundle) == first
-        assert archive.tags()[0] is not None
+        assert archive.tags_blocking()[0] is not None
 
 
 def test_members_are_packed_where_that_helps(bundle: Path) -> None:
@@ -93,13 +91,12 @@ def test_members_are_packed_where_that_helps(bundle: Path) -> None:
 def test_files_that_may_change_unseen_are_not_remembered(tmp_path: Path) -> None:
     (tmp_path / "new.txt").write_bytes(TEXT[:20_000])
     listing = listing_of(tmp_path, settled=False)
-    listing.scanned_ns = max(listing.column("ctime_ns"))
 
     async def run() -> None:
         with directory(tmp_path) as opened, Checksums() as checksums:
-            async for _ in deflate(listing, opened, DEFLATE, checksums):
+            async for _ in deflate(listing, opened, DEFLATE, Resources(checksums)):
                 pass
-            assert len(await checksums.find(listing, DEFLATE.form)) == 0
+            assert checksums.find_blocking(listing, Checksum.kind(DEFLATE.form)) == [None]
 
     asyncio.run(run())
 
@@ -125,7 +122,7 @@ def test_a_member_that_changes_cuts_the_transfer(tmp_path: Path, member: str, wh
     async def run() -> bytes:
         parts: list[bytes] = []
         with directory(tmp_path) as opened, Checksums() as checksums:
-            async with aclosing(deflate(listing, opened, DEFLATE, checksums)) as blocks:
+            async with aclosing(deflate(listing, opened, DEFLATE, Resources(checksums))) as blocks:
                 async for block in blocks:
                     if when == "meanwhile" and member.encode() in block and len(parts) < 9 and target.exists():
                         strike()
@@ -147,7 +144,7 @@ def test_a_client_that_leaves_frees_everything(bundle: Path, taken: int) -> None
     async def run() -> None:
         with Checksums() as checksums, directory(bundle) as opened:
             before = descriptors()
-            blocks = deflate(listing_of(bundle), opened, DEFLATE, checksums)
+            blocks = deflate(listing_of(bundle), opened, DEFLATE, Resources(checksums))
             for _ in range(taken):
                 await anext(blocks)
             await blocks.aclose()
@@ -161,7 +158,7 @@ def test_blocks_are_worth_sending(bundle: Path, monkeypatch: pytest.MonkeyPatch)
 
     async def run() -> list[int]:
         with Checksums() as checksums, directory(bundle) as opened:
-            return [len(block) async for block in deflate(listing_of(bundle), opened, DEFLATE, checksums)]
+            return [len(block) async for block in deflate(listing_of(bundle), opened, DEFLATE, Resources(checksums))]
 
     sizes = asyncio.run(run())
     assert max(sizes) <= WHOLE + 100_000

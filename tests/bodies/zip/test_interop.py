@@ -12,7 +12,8 @@ import pytest
 
 from asgi_downloads.bodies.zip.crc32 import combine
 from asgi_downloads.bodies.zip.deflate import AUTO, DEFLATE
-from asgi_downloads.bodies.zip.records import MAX_32, Entry, Layout
+from asgi_downloads.bodies.zip.layout import Layout
+from asgi_downloads.bodies.zip.records import MAX_32, Entry
 from asgi_downloads.storage.files.checksums import Checksums
 from tests.support.archives import deflated, stored
 from tests.support.tools import require
@@ -147,6 +148,7 @@ READERS: dict[str, tuple[str, Callable[[Sample], None]]] = {
 
 @pytest.mark.parametrize("name", SAMPLES)
 @pytest.mark.parametrize("reader", READERS)
+@pytest.mark.slow
 def test_every_reader_accepts_it(samples: dict[str, Sample], reader: str, name: str) -> None:
     tool, check = READERS[reader]
     require(tool)
@@ -229,6 +231,7 @@ def test_members_at_the_4_gib_edge_are_found_by_every_reader(edge: Sample) -> No
 
 
 @pytest.mark.parametrize("edge", [MAX_32], ids=["smallest-wide"], indirect=True)
+@pytest.mark.slow
 def test_a_member_beyond_the_edge_is_read_whole_from_a_stream(edge: Sample) -> None:
     require("java")
     said = run("java", Path(__file__).with_name("ReadZips.java"), "--streams", edge.path).splitlines()

@@ -1,4 +1,4 @@
-"""No name leaves the directory it is unpacked to, and no two meet there."""
+"""No name leaves the directory it is unpacked to, every system takes it, and no two meet there."""
 
 import unicodedata
 from dataclasses import dataclass
@@ -20,7 +20,12 @@ class Case:
 NAMES = [
     Case("plain", "report-2024_v2.txt", "report-2024_v2.txt"),
     Case("dot-file", ".env", ".env"),
-    Case("space-and-quotes", 'a "b" (c).txt', 'a "b" (c).txt'),
+    Case("quotes", 'a "b" (c).txt', "a _b_ (c).txt"),
+    Case("apostrophe-and-percent", "it's 100%.txt", "it's 100%.txt"),
+    Case("question-mark", "what?.txt", "what_.txt"),
+    Case("asterisk", "a*b", "a_b"),
+    Case("angle-brackets", "<a>", "_a_"),
+    Case("bar", "a|b", "a_b"),
     Case("umlaut-composed", "f\u00fcr.txt", "f\u00fcr.txt"),
     Case("umlaut-as-macos-has-it", "fu\u0308r.txt", "f\u00fcr.txt"),
     Case("emoji", "\U0001f4e6.bin", "\U0001f4e6.bin"),
@@ -38,7 +43,19 @@ NAMES = [
     Case("not-a-device-either", "com10", "com10"),
     Case("parent-in-disguise", ".. ", "___"),
     Case("three-dots", "...", "___"),
-    Case("trailing-dot", "name.", "name."),
+    Case("trailing-dot", "trail.", "trail_"),
+    Case("trailing-space", "trail ", "trail_"),
+    Case("trailing-dots-and-spaces", "trail. . ", "trail____"),
+    Case("leading-space", " lead", " lead"),
+    Case("device-in-disguise", "nul.", "nul_"),
+    Case("clock", "CLOCK$.txt", "CLOCK$_.txt"),
+    Case("console", "conout$", "conout$_"),
+    Case("device-zero", "LPT0", "LPT0_"),
+    Case("long-and-not-utf-8", "\udce9" * 200 + ".txt", "%E9" * 83 + "%E.txt"),
+    Case("long-in-nfd", "u\u0308" * 85, "\xfc" * 85),
+    Case("longer-in-nfc", "\u0958" * 85, "\u0915\u093c" * 42 + "\u0915"),
+    Case("long-extension", "a." + "\udce9" * 100, "a." + "%E9" * 84 + "%"),
+    Case("empty", "", "_"),
 ]
 
 
@@ -58,11 +75,16 @@ SIBLINGS = [
     Siblings("case", ["A.txt", "a.txt"], ["A.txt", "a (2).txt"]),
     Siblings("normal-form", ["f\u00fcr", "fu\u0308r"], ["f\u00fcr", "f\u00fcr (2)"]),
     Siblings("sharp-s", ["STRASSE", "stra\u00dfe"], ["STRASSE", "stra\u00dfe (2)"]),
-    Siblings("trailing-dot", ["a", "a."], ["a", "a (2)."]),
+    Siblings("trailing-dot", ["a", "a.", "a_"], ["a", "a_", "a_ (2)"]),
     Siblings("mapped-alike", ["a:b", "a\\b", "a_b"], ["a_b", "a_b (2)", "a_b (3)"]),
     Siblings("own-name-kept", ["A.txt", "a (2).txt", "a.txt"], ["A.txt", "a (2).txt", "a (3).txt"]),
     Siblings("dot-files", [".A", ".a"], [".A", ".a (2)"]),
-    Siblings("three", ["X", "x", "x."], ["X", "x (2)", "x (3)."]),
+    Siblings("three", ["X.a", "x.a", "x.A"], ["X.a", "x (2).a", "x (3).A"]),
+    Siblings("percent-encoded-by-hand", ["caf%E9", "caf\udce9"], ["caf%E9", "caf%E9 (2)"]),
+    Siblings("long", ["A" * 255, "a" * 255], ["A" * 255, "a" * 251 + " (2)"]),
+    Siblings(
+        "long-with-extension", ["B" * 251 + ".txt", "b" * 251 + ".txt"], ["B" * 251 + ".txt", "b" * 247 + " (2).txt"]
+    ),
 ]
 
 
@@ -75,18 +97,31 @@ def _key(name: str) -> str:
     return unicodedata.normalize("NFC", unicodedata.normalize("NFD", name).casefold()).rstrip(" .")
 
 
-SHORT = st.text(st.sampled_from("aAbB.: \\ñÑn\u0303ßsS\udce9\x00\u200b()2"), min_size=1, max_size=5)
+RESERVED = {"CON", "PRN", "AUX", "NUL", "CLOCK$", "CONIN$", "CONOUT$"} | {
+    device + number for device in ("COM", "LPT") for number in "0123456789¹²³"
+}
 
 
-@given(st.lists(st.one_of(SHORT, st.text(min_size=1, max_size=12)).filter(lambda n: "/" not in n), unique=True))
+SHORT = st.text(st.sampled_from("aAbB.: \\ñÑn\u0303ßsS\udce9\x00\u200b()2?*"), min_size=1, max_size=5)
+LONG = st.builds(lambda text, count: text * count, SHORT, st.integers(40, 255))
+DEVICE = st.builds(lambda name, end: name + end, st.sampled_from(sorted(RESERVED)), SHORT)
+
+
+@given(
+    st.lists(
+        st.one_of(SHORT, LONG, DEVICE, st.text(min_size=1, max_size=12)).filter(lambda n: "/" not in n), unique=True
+    )
+)
 def test_any_names_become_as_many_safe_ones(names: list[str]) -> None:
     made = unique_names(names)
     assert len(made) == len(names)
     assert len({_key(name) for name in made}) == len(names)
     for name in made:
         assert name.encode()
-        assert not set(name) & set("/\\:\0")
-        assert name.strip(" ."), "would be the directory itself or its parent"
+        assert len(name.encode()) <= 255
+        assert not set(name) & {*'/\\:*?"<>|', *map(chr, range(32))}
+        assert not name.endswith((" ", "."))
+        assert name.partition(".")[0].rstrip(" ").upper() not in RESERVED
     assert unique_names(names) == made
 
 

@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from asgi_downloads.bodies.zip.layout import Layout
 from asgi_downloads.bodies.zip.records import (
     DEFLATED,
     MAX_32,
     Entry,
-    Layout,
     central_record,
     descriptor,
     end_records,

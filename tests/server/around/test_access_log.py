@@ -3,19 +3,22 @@
 import asyncio
 import json
 import os
+import time
 from collections.abc import Iterator
+from datetime import datetime
 
 import pytest
 
 from asgi_downloads.server.around import access_log
 from asgi_downloads.server.around.access_log import AccessLog, as_json, as_text
-from asgi_downloads.server.around.exchange import LONGEST, Record, refusal
+from asgi_downloads.server.around.observation import LONGEST, Record, refusal
 
 NASTY = 'a"b\\c\x1b[2J\n\x7fé'
 
 
 def line(number: int = 1, path: str = "/a") -> Record:
-    return Record("192.0.2.1", 200, f"id-{number}", "GET", path, 10, 20, None, 0.25, 0.125, "complete", "zerocopy")
+    asked = ("2026-11-25T18:00:00.000Z", f"id-{number}", "192.0.2.1", "GET", path)
+    return Record(*asked, 200, 10, 20, None, 0.25, 0.125, "complete", "zerocopy")
 
 
 def test_json_is_json_whatever_is_in_it() -> None:
@@ -24,8 +27,9 @@ def test_json_is_json_whatever_is_in_it() -> None:
     assert text.isascii()
     assert text[:-1].isprintable()
     found = json.loads(text)
-    assert found.pop("time").endswith("Z")
+    assert tuple(found) == Record._fields
     assert found == {
+        "time": "2026-11-25T18:00:00.000Z",
         "request_id": "id-1",
         "client": "192.0.2.1",
         "method": "GET",
@@ -51,10 +55,15 @@ def test_text_says_the_same_on_one_line() -> None:
 
 def test_the_longest_line_goes_into_a_pipe_in_one_piece() -> None:
     worst = "\x1b" * LONGEST
-    record = Record(
-        "::1" * 13, 206, "x" * 128, "M" * 20, worst, 1 << 62, 1 << 62, worst, 1e9, 1e9, "complete", "zerocopy"
-    )
+    size, span = 1 << 62, 1e9 + 0.000001
+    asked = ("2026-11-25T18:00:00.000Z", "x" * 128, "::1" * 13, "M" * 20, worst)
+    record = Record(*asked, 206, size, size, worst, span, span, "complete", "zerocopy")
     assert len(as_json(record)) <= access_log.WHOLE
+
+
+def test_the_time_is_that_of_utc_to_the_millisecond() -> None:
+    before, now, after = time.time(), refusal(400, None).time, time.time()
+    assert before - 0.001 <= datetime.fromisoformat(now).timestamp() <= after
 
 
 @pytest.fixture

@@ -39,7 +39,7 @@ def test_so_many_and_no_more(case: Case) -> None:
 
 
 def test_processes_count_together_and_the_dead_do_not_count() -> None:
-    admission = Admission(3, 2, 0)
+    admission = Admission(2, 2, 0)
     admission.take_row(1)
     assert admission.enter("a")
     admission.take_row(2)
@@ -61,18 +61,18 @@ def test_who_is_sent_away_is_told_when_to_come_again_and_probes_always_get_in() 
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body"})
 
-    guarded = Admitted(app, admission, "/x")
+    guarded = Admitted(app, admission, ["/x/livez"])
     assert exchange(guarded, "/outer").status == 200
     assert seen == [503, 200]
     assert exchange(guarded, "/outer").status == 200, "who has left counts no more"
 
     full = Admission(1, 1, 0)
     assert full.enter("somebody")
-    answer = exchange(Admitted(app, full, ""), "/download/a")
+    answer = exchange(Admitted(app, full, []), "/download/a")
     assert answer.status == 503
     assert answer.headers[b"retry-after"] == b"5"
     assert answer.content == b'{"detail":"Too many downloads"}'
-    assert exchange(Admitted(app, full, ""), "/download/a", "HEAD").content == b""
+    assert exchange(Admitted(app, full, []), "/download/a", "HEAD").content == b""
 
 
 async def exchange_inside(app: Admitted, path: str) -> int:

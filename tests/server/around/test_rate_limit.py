@@ -1,15 +1,15 @@
 """A limit of bytes per second: nothing is lost or joined wrongly, and it takes as long as it has to."""
 
 import asyncio
-from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
 
 import pytest
 
-from asgi_downloads.asgi.types import Message, Receive, Scope, Send
-from asgi_downloads.server.around.rate_limit import TICK, Bucket, Paced
-from tests.support.asgi import exchange
+from asgi_downloads.asgi.extensions import SLICE, Slice
+from asgi_downloads.asgi.types import ASGIApp, Message, Receive, Scope, Send
+from asgi_downloads.server.around.rate_limit import TICK, Bucket, RateLimited
+from tests.support.asgi import Recorder, exchange, http_scope
 
 START: Message = {"type": "http.response.start", "status": 200, "headers": []}
 CONTENT = bytes(range(256)) * 40
@@ -28,38 +28,106 @@ def test_a_bucket_gives_a_second_at_once_and_then_its_rate(monkeypatch: pytest.M
     assert bucket.take(1) == 0.001
 
 
-@dataclass(frozen=True)
-class Case:
-    id: str
-    messages: tuple[Message, ...]
+RATE = 8000
+HALF = len(CONTENT) // 2
 
 
-@pytest.mark.parametrize("kind", ["one-body", "several"])
-def test_the_content_is_cut_and_nothing_is_lost(kind: str, tmp_path: Path) -> None:
-    path = tmp_path / "f"
-    path.write_bytes(CONTENT)
-    rate = 8000
-    choice: dict[str, list[Message]] = {
-        "one-body": [{"type": "http.response.body", "body": CONTENT}],
-        "several": [
-            {"type": "http.response.body", "body": CONTENT[:7000], "more_body": True},
-            {"type": "http.response.body", "body": CONTENT[7000:]},
-        ],
-    }
-    events = choice[kind]
+def body(content: bytes, more_body: bool = False) -> Message:
+    return {"type": "http.response.body", "body": content, "more_body": more_body}
+
+
+EVENTS = {
+    "one-body": (body(CONTENT),),
+    "several": (body(CONTENT[:7000], True), body(CONTENT[7000:])),
+    "slice": (Slice(0, 0, len(CONTENT)), body(b"")),
+    "slice-and-tail": (Slice(0, 0, HALF), body(CONTENT[HALF:])),
+    "head-and-slice": (body(CONTENT[:HALF], True), Slice(0, HALF, len(CONTENT) - HALF), body(b"")),
+    "many-slices": (*(Slice(0, start, 512) for start in range(0, len(CONTENT), 512)), body(b"")),
+    "empty-slice": (Slice(0, 0, 0), body(CONTENT)),
+}
+
+
+@pytest.mark.parametrize("taken", [True, False], ids=["taken", "not-taken"])
+@pytest.mark.parametrize("events", EVENTS.values(), ids=EVENTS)
+def test_the_content_is_cut_and_nothing_is_lost(
+    events: tuple[Message | Slice, ...], taken: bool, tmp_path: Path
+) -> None:
+    """A slice that is not taken is for the application to copy, in blocks, and has cost no time yet."""
+    (tmp_path / "f").write_bytes(CONTENT)
+    recorder = Recorder(http_scope(in_flight=0), takes_slices=taken)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        for event in [START, *events]:
-            await send(dict(event))
+        await send(dict(START))
+        with (tmp_path / "f").open("rb") as file:
+            for event in events:
+                if not isinstance(event, Slice):
+                    await send(dict(event))
+                    continue
+                whole = Slice(file.fileno(), event.offset, event.count)
+                await send({"type": "http.response.body", "body": b"", "more_body": True, SLICE: whole})
+                assert whole.taken is taken
+                if not taken:
+                    await send(body(CONTENT[event.offset : event.offset + event.count], more_body=True))
 
     begun = monotonic()
-    recorder = exchange(Paced(app, rate))
+    asyncio.run(limited(app, recorder))
     took = monotonic() - begun
     assert recorder.content == CONTENT
     assert recorder.complete
-    sizes = [event.get("count", len(event.get("body", b""))) for event in recorder.events[1:]]
-    assert max(sizes) <= rate * TICK
-    assert took >= len(CONTENT) / rate - 1 - 0.05
+    assert all(event["more_body"] for event in recorder.events[1:-1])
+    counts = [event[SLICE].count if SLICE in event else len(event["body"]) for event in recorder.events[1:]]
+    assert max(counts) <= RATE * TICK
+    assert len(CONTENT) / RATE - 1 - 0.05 <= took < len(CONTENT) / RATE - 1 + 0.5
+
+
+async def limited(app: ASGIApp, recorder: Recorder) -> None:
+    await RateLimited(app, RATE)(recorder.scope, recorder.receive, recorder.send)
+
+
+def test_a_server_that_changes_its_mind_about_slices_breaks_the_answer(tmp_path: Path) -> None:
+    (tmp_path / "f").write_bytes(CONTENT)
+    recorder = Recorder(http_scope(in_flight=0))
+
+    def refuse_the_next(event: Message) -> None:
+        recorder.takes_slices = SLICE not in event
+
+    recorder.on_event = refuse_the_next
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await send(dict(START))
+        with (tmp_path / "f").open("rb") as file:
+            whole = Slice(file.fileno(), 0, len(CONTENT))
+            await send({"type": "http.response.body", "body": b"", "more_body": True, SLICE: whole})
+
+    with pytest.raises(RuntimeError, match="all slices of an answer, or none"):
+        asyncio.run(limited(app, recorder))
+
+
+def test_what_breaks_an_answer_off_is_passed_on() -> None:
+    recorder = Recorder(http_scope())
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await send(dict(START))
+        await send({"type": "http.response.body", "body": None, "more_body": True})
+
+    recorder.content = bytearray()
+    with pytest.raises(TypeError):
+        asyncio.run(limited(app, recorder))
+    assert recorder.events[-1]["body"] is None
+
+
+def test_nobody_is_offered_a_way_around_the_limit() -> None:
+    """Our server sends a whole file in one event for any application that finds these."""
+    ways = ["http.response.zerocopysend", "http.response.pathsend", "http.response.trailers"]
+    seen: list[str] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        seen.extend(scope["extensions"])
+        await send(dict(START))
+        await send(body(b""))
+
+    exchange(RateLimited(app, RATE), extensions=ways)
+    assert seen == ["http.response.trailers"]
 
 
 def test_nginx_is_told_the_rate_of_what_it_sends() -> None:
@@ -67,7 +135,7 @@ def test_nginx_is_told_the_rate_of_what_it_sends() -> None:
         await send({**START, "headers": [(b"x-accel-redirect", b"/_files/a")]})
         await send({"type": "http.response.body"})
 
-    assert exchange(Paced(app, 5000)).headers[b"x-accel-limit-rate"] == b"5000"
+    assert exchange(RateLimited(app, 5000)).headers[b"x-accel-limit-rate"] == b"5000"
 
 
 def test_an_answer_to_head_is_not_paced() -> None:
@@ -76,6 +144,5 @@ def test_an_answer_to_head_is_not_paced() -> None:
         await send({"type": "http.response.body", "body": CONTENT})
 
     begun = monotonic()
-    asyncio.run(asyncio.sleep(0))
-    exchange(Paced(app, 10), method="HEAD")
+    exchange(RateLimited(app, 10), method="HEAD")
     assert monotonic() - begun < 1

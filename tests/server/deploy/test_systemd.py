@@ -1,67 +1,17 @@
-"""What is printed for nginx and systemd: nothing that a setting says can become a directive of its own."""
+"""What is printed for systemd: nothing that a setting says can become a directive of its own."""
 
+import os
 import shutil
 import subprocess
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from asgi_downloads.server.deploy.nginx import nginx_config
 from asgi_downloads.server.deploy.systemd import service_unit, socket_unit
-from asgi_downloads.server.deploy.template import render
 from asgi_downloads.server.errors import StartError
 from asgi_downloads.service.settings import Settings
 
-
-@dataclass(frozen=True)
-class Refused:
-    id: str
-    settings: Settings
-    says: str
-    listen: str = "80"
-    server_name: str = "_"
-
-
 PLACE = Path("/srv/data")
-REFUSED = [
-    Refused("variable-in-a-path", Settings(data_dir=Path("/srv/$x"), accel_prefix="/_files/"), "cannot be written"),
-    Refused("any-port", Settings(data_dir=PLACE, port=0), "has to know the port"),
-    Refused("directive-in-a-prefix", Settings(data_dir=PLACE, root_path="/a;b"), "'/a;b' cannot be written"),
-    Refused("directive-in-an-offload", Settings(data_dir=PLACE, accel_prefix="/a{/"), "cannot be written"),
-    Refused("all-is-offload", Settings(data_dir=PLACE, accel_prefix="/"), "hides the service"),
-    Refused("offload-is-the-prefix", Settings(data_dir=PLACE, accel_prefix="/x/", root_path="/x"), "hides the service"),
-    Refused("directive-in-listen", Settings(data_dir=PLACE), "nothing that nginx can listen on", listen="80; root /"),
-    Refused("directive-in-names", Settings(data_dir=PLACE), "not a list of host names", server_name="a; b"),
-]
-
-
-@pytest.mark.parametrize("case", REFUSED, ids=lambda case: case.id)
-def test_what_nginx_could_misread_is_refused(case: Refused) -> None:
-    with pytest.raises(StartError, match=case.says):
-        nginx_config(case.settings, [case.listen], case.server_name)
-
-
-def test_every_gap_is_filled() -> None:
-    everything = Settings(
-        data_dir=Path('/srv/da"ta'),
-        accel_prefix="/_files/",
-        root_path="/dl",
-        metrics=True,
-        max_downloads=3,
-        max_downloads_per_client=2,
-    )
-    for settings in (Settings(data_dir=PLACE), everything):
-        printed = nginx_config(settings) + service_unit(settings, ()) + socket_unit(settings)
-        assert "%{" not in printed
-        assert "%if" not in printed
-        assert "%end" not in printed
-    assert r'alias "/srv/da\"ta/";' in nginx_config(everything)
-
-
-def test_a_text_without_a_value_is_an_error() -> None:
-    with pytest.raises(KeyError):
-        render("systemd.socket", {"unix": False})
 
 
 def test_the_service_gets_what_was_chosen_and_no_password(tmp_path: Path) -> None:
@@ -86,20 +36,42 @@ def test_the_service_gets_what_was_chosen_and_no_password(tmp_path: Path) -> Non
     assert "EnvironmentFile=" not in alone
 
 
-def test_systemd_finds_nothing_wrong(tmp_path: Path) -> None:
+ODD = "50% \"a b\" \\x $y 'z'"
+
+
+@pytest.mark.parametrize("name", ["plain", ODD], ids=["plain", "odd"])
+def test_systemd_finds_nothing_wrong(name: str, tmp_path: Path) -> None:
     if shutil.which("systemd-analyze") is None:
         pytest.skip("systemd is not installed here")
-    settings = Settings(data_dir=tmp_path, uds=Path("/run/asgi-downloads/app.sock"), workers=2)
-    (tmp_path / "asgi-downloads.service").write_text(service_unit(settings, {"workers", "uds"}))
+    data = tmp_path / name
+    settings = Settings(data_dir=data, temp_dir=data / "t", state_dir=data / "s", uds=tmp_path / "s", workers=2)
+    unit = service_unit(settings, {"data_dir", "workers", "uds", "temp_dir", "state_dir"})
+    (tmp_path / "asgi-downloads.service").write_text(unit)
     (tmp_path / "asgi-downloads.socket").write_text(socket_unit(settings))
     names = [str(tmp_path / "asgi-downloads.service"), str(tmp_path / "asgi-downloads.socket")]
     said = subprocess.run(["systemd-analyze", "verify", *names], capture_output=True, text=True, timeout=30)
     assert not [line for line in said.stderr.splitlines() if "asgi-downloads" in line], said.stderr
 
 
-def test_a_line_break_cannot_become_a_setting_of_systemd() -> None:
+def test_what_the_service_writes_to_is_not_read_only_to_it() -> None:
+    settings = Settings(data_dir=PLACE, temp_dir=Path("/var/spool/a b"), state_dir=Path("/srv/state"))
+    assert 'ReadWritePaths="/srv/state" "/var/spool/a b"\n' in service_unit(settings, {"temp_dir", "state_dir"})
+    assert "ReadWritePaths=" not in service_unit(settings, {"data_dir"})
+    assert 'Environment="DOWNLOADS_STATE_DIR=/srv/state"' in service_unit(settings, {"state_dir"})
+
+
+def test_memory_and_tasks_are_bounded_by_the_number_of_processes() -> None:
+    one, four = (service_unit(Settings(data_dir=PLACE, workers=workers), ()) for workers in (1, 4))
+    assert "\nMemoryMax=1024M\n" in one
+    assert "\nTasksMax=256\n" in one
+    assert "\nMemoryMax=2560M\n" in four
+    assert "\nTasksMax=640\n" in four
+
+
+@pytest.mark.parametrize("name", [b"a\nExecStart=/bin/evil", b"caf\xe9"], ids=["line-break", "not-utf-8"])
+def test_what_systemd_could_misread_is_refused(name: bytes) -> None:
     with pytest.raises(StartError, match="cannot be written in a unit"):
-        service_unit(Settings(data_dir=Path("/srv/a\nExecStart=/bin/evil")), {"data_dir"})
+        service_unit(Settings(data_dir=Path("/srv", os.fsdecode(name))), {"data_dir"})
 
 
 @pytest.mark.parametrize(

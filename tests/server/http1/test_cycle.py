@@ -8,7 +8,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -19,7 +19,6 @@ import uvicorn
 
 from asgi_downloads.asgi.types import Message, Receive, Scope, Send
 from asgi_downloads.server.http1.cycle import Cycle
-from asgi_downloads.server.protocol import AutoZeroCopy, HttpToolsZeroCopy
 from tests.server.serving import TIMEOUT, App, Client, Served, Setup, temporarily
 
 START: Message = {"type": "http.response.start", "status": 200, "headers": []}
@@ -34,16 +33,14 @@ def sends(*messages: Message) -> App:
     return app
 
 
-class Eagerly:
-    """Marks an application as one that may be run before it has a task."""
+def later(app: App) -> App:
+    """The application, which is no longer run at once but waits first."""
 
-    eager = True
+    async def waits(scope: Scope, receive: Receive, send: Send) -> Any:
+        await asyncio.sleep(0)
+        return await app(scope, receive, send)
 
-    def __init__(self, app: App) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> Any:
-        return await self.app(scope, receive, send)
+    return waits
 
 
 def start(*headers: tuple[bytes, bytes], status: int = 200) -> Message:
@@ -94,17 +91,19 @@ CASES = [
     Case("length-no-number", sends(start((b"content-length", b"+7")), END), 500, "Invalid Content-Length"),
     Case("length-twice", sends(start(*[(b"content-length", b"7")] * 2), END), 500, "Invalid Content-Length"),
     Case("coding-of-its-own", sends(start((b"transfer-encoding", b"gzip")), END), 500, "transfer coding"),
+    Case("content-no-bytes", sends(START, {**END, "body": "text"}), 500, "bytes-like"),
+    Case("content-none", sends(START, {**END, "body": None}), 500, "NoneType"),
     Case("content-too-short", sends(start((b"content-length", b"8")), END), 500, "shorter than Content-Length"),
     Case("content-too-long", sends(start((b"content-length", b"6")), END), 500, "longer than Content-Length"),
 ]
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
-@pytest.mark.parametrize("eager", [False, True], ids=["task", "eager"])
+@pytest.mark.parametrize("waits", [False, True], ids=["at-once", "later"])
 def test_an_error_of_the_application_is_logged_and_never_looks_like_success(
-    setup: Setup, case: Case, eager: bool
+    setup: Setup, case: Case, waits: bool
 ) -> None:
-    with Served(setup, Eagerly(case.app) if eager else case.app) as served, served.connect() as client:
+    with Served(setup, later(case.app) if waits else case.app) as served, served.connect() as client:
         client.request()
         if case.status:
             response = client.response()
@@ -114,10 +113,10 @@ def test_an_error_of_the_application_is_logged_and_never_looks_like_success(
             assert response.complete == (case.complaint != "of the application" or case.status == 500)
         if case.id != "message-after-the-end":
             client.rest()
-        served.until(lambda: len(served.finished) == 1)
+        served.until(lambda: len(served.answered) == 1)
     assert case.complaint in served.log[0]
     assert len(served.log) == 1
-    assert served.finished[0].outcome == ("complete" if case.id == "message-after-the-end" else "failed")
+    assert served.answered[0].outcome == ("complete" if case.id == "message-after-the-end" else "failed")
 
 
 def test_the_connection_goes_on_after_what_came_too_late(setup: Setup) -> None:
@@ -181,31 +180,27 @@ def test_close_by_the_application_closes(setup: Setup) -> None:
 # -- writes and tasks
 
 
-def test_a_small_answer_is_one_write_and_an_eager_one_no_task(setup: Setup) -> None:
-    writes = []
-    tasks = []
-    write = os.write
+@pytest.mark.parametrize("size", [7, 300_000])
+def test_head_and_content_leave_in_one_call(setup: Setup, size: int) -> None:
+    writes: list[list[bytes]] = []
+    writev = os.writev
 
-    def observed(fd: int, data: bytes) -> int:
-        if bytes(data).startswith(b"HTTP/"):
-            writes.append(bytes(data))
-        return write(fd, data)
+    def observed(fd: int, parts: Sequence[bytes]) -> int:
+        writes.append([bytes(part) for part in parts])
+        return writev(fd, parts)
 
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        tasks.append(asyncio.current_task())
-        await send(start((b"content-length", b"7")))
-        await send(END)
-
-    with temporarily(os, "write", observed), Served(setup, Eagerly(app)) as served, served.connect() as client:
+    app = sends(start((b"content-length", b"%d" % size)), {**END, "body": b"x" * size})
+    with temporarily(os, "writev", observed), Served(setup, app) as served, served.connect() as client:
         for _ in range(3):
+            writes.clear()
             client.request()
-            assert client.response().content == b"content"
-    assert [write.endswith(b"\r\n\r\ncontent") for write in writes] == [True] * 3
-    assert tasks == [None] * 3
+            assert client.response().content == b"x" * size
+            assert writes[0][0].endswith(b"\r\n\r\n")
+            assert writes[0][1] == b"x" * size
 
 
-@pytest.mark.parametrize("eager", [False, True], ids=["task", "eager"])
-def test_a_head_does_not_wait_for_a_body_that_comes_late(setup: Setup, eager: bool) -> None:
+@pytest.mark.parametrize("waits", [False, True], ids=["at-once", "later"])
+def test_a_head_does_not_wait_for_a_body_that_comes_late(setup: Setup, waits: bool) -> None:
     release = threading.Event()
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -213,7 +208,7 @@ def test_a_head_does_not_wait_for_a_body_that_comes_late(setup: Setup, eager: bo
         await asyncio.to_thread(release.wait, TIMEOUT)
         await send(END)
 
-    with Served(setup, Eagerly(app) if eager else app) as served, served.connect() as client:
+    with Served(setup, later(app) if waits else app) as served, served.connect() as client:
         client.request()
         assert client.file.readline() == b"HTTP/1.1 200 OK\r\n"
         served.until(lambda: len(served.state.tasks) == 1)
@@ -221,7 +216,7 @@ def test_a_head_does_not_wait_for_a_body_that_comes_late(setup: Setup, eager: bo
         assert b"content" in client.file.read1(1000) + client.file.read1(1000)
 
 
-def test_an_eager_application_that_waits_is_in_the_servers_tasks(setup: Setup) -> None:
+def test_an_application_that_waits_is_in_the_servers_tasks(setup: Setup) -> None:
     release: list[asyncio.Event] = []
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -230,7 +225,7 @@ def test_an_eager_application_that_waits_is_in_the_servers_tasks(setup: Setup) -
         await send(start((b"content-length", b"7")))
         await send(END)
 
-    with Served(setup, Eagerly(app), proxy_headers=True) as served, served.connect() as client:
+    with Served(setup, app, proxy_headers=True) as served, served.connect() as client:
         client.request()
         served.until(lambda: len(served.state.tasks) == 1)
         served.call(release[0].set)
@@ -397,7 +392,7 @@ def test_an_access_log_is_told_what_happened(setup: Setup) -> None:
         began = time.monotonic()
         served.get("/path")
         ended = time.monotonic()
-    (cycle,) = served.finished
+    (cycle,) = served.answered
     assert isinstance(cycle, Cycle)
     assert (cycle.status, cycle.bytes_sent, cycle.zero_copy, cycle.outcome) == (201, 14, False, "complete")
     assert cycle.first_byte_at is not None
@@ -510,7 +505,3 @@ def test_a_websocket_is_handed_to_uvicorns_protocol(setup: Setup) -> None:
         assert client.response().status == 101
         client.send(b"\x81\x82\0\0\0\0hi")
         assert client.file.read(4) == b"\x81\x02HI"
-
-
-def test_the_automatic_choice_is_httptools_where_it_is_installed() -> None:
-    assert AutoZeroCopy is HttpToolsZeroCopy

@@ -3,8 +3,8 @@
 import os
 import sqlite3
 import tempfile
-from collections.abc import Iterator
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -26,21 +26,21 @@ def data() -> Iterator[Path]:
         yield directory
 
 
-@pytest.fixture
-def no_privileges() -> Iterator[None]:
-    """Run as an ordinary user; root may read everything."""
-    if os.geteuid() != 0:
-        yield
-        return
-    os.seteuid(65534)
+@contextmanager
+def read_only(directory: Path) -> Iterator[None]:
+    """As on a read-only mount; root may write everywhere, so be somebody else meanwhile."""
+    directory.chmod(0o555)
+    if os.getuid() == 0:
+        os.seteuid(65534)
     try:
         yield
     finally:
-        os.seteuid(0)
+        os.seteuid(os.getuid())
+        directory.chmod(0o755)
 
 
-def warnings(settings: Settings, *, database_given: bool = False) -> list[str]:
-    return list(check(settings, database_given=database_given))
+def warnings(settings: Settings) -> list[str]:
+    return list(check(settings))
 
 
 def test_a_whole_tree_gives_no_warning(data: Path) -> None:
@@ -53,18 +53,67 @@ def test_checking_leaves_nothing_behind(data: Path, no_descriptor_left: None) ->
     assert sorted(os.listdir(data)) == before
 
 
-def test_a_default_database_may_be_absent(data: Path) -> None:
-    (data / "app.db").unlink()
-    (warning,) = warnings(Settings(data_dir=data))
-    assert "so /export/users answers 503" in warning
-    with pytest.raises(StartError, match="No such file"):
-        warnings(Settings(data_dir=data), database_given=True)
+def no_database(path: Path) -> None:
+    path.unlink()
 
 
-def test_a_default_database_that_is_there_must_be_one(data: Path) -> None:
-    (data / "app.db").write_bytes(b"no database at all, and longer than a header" * 20)
-    with pytest.raises(StartError, match="file is not a database"):
-        warnings(Settings(data_dir=data))
+def something_else(path: Path) -> None:
+    path.write_bytes(b"no database at all, and longer than a header" * 20)
+
+
+def a_directory(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+def a_write_ahead_log_without_its_index(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("PRAGMA journal_mode = WAL")
+        database.execute("CREATE TABLE more (id)")
+        saved = {name: Path(f"{path}{name}").read_bytes() for name in ("", "-wal")}
+    for name, content in saved.items():
+        Path(f"{path}{name}").write_bytes(content)
+
+
+def a_hot_journal(path: Path) -> None:
+    """As a power failure leaves it, to be rolled back first."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as database:
+        database.execute("PRAGMA cache_size = 1")
+        database.execute("CREATE TABLE large (content)")
+        database.execute("BEGIN")
+        database.execute(
+            "INSERT INTO large WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 99)"
+            " SELECT randomblob(9999) FROM n"
+        )
+        saved = {name: Path(f"{path}{name}").read_bytes() for name in ("", "-journal")}
+        database.execute("ROLLBACK")
+    for name, content in saved.items():
+        Path(f"{path}{name}").write_bytes(content)
+
+
+UNREADABLE = {
+    "absent": (no_database, "No such file"),
+    "something-else": (something_else, "file is not a database"),
+    "a-directory": (a_directory, "Is a directory"),
+    "log-without-its-index": (a_write_ahead_log_without_its_index, "unable to open database file"),
+    "not-ours": (lambda path: path.chmod(0), "Permission denied"),
+    "hot-journal": (a_hot_journal, "attempt to write a readonly database"),
+}
+
+
+@pytest.mark.parametrize("given", [True, False], ids=["given", "by-default"])
+@pytest.mark.parametrize(("make", "says"), UNREADABLE.values(), ids=UNREADABLE)
+def test_a_database_that_cannot_be_read_is_told_and_files_are_served(
+    make: Callable[[Path], None], says: str, given: bool, data: Path
+) -> None:
+    database = data / "other.db" if given else data / "app.db"
+    (data / "app.db").rename(database)
+    make(database)
+    settings = Settings(data_dir=data, database_url=f"sqlite:///{database}") if given else Settings(data_dir=data)
+    with read_only(data):
+        (warning,) = warnings(settings)
+    assert warning.startswith(f"database '{database}' cannot be read, so /export/users answers 503: ")
+    assert says in warning
 
 
 def test_a_database_without_users_is_told(data: Path) -> None:
@@ -83,38 +132,46 @@ def test_a_database_that_is_being_written_is_no_mistake(data: Path) -> None:
 def test_a_name_with_signs_of_urls_is_still_a_name(data: Path) -> None:
     strange = data / "50% ?#.db"
     (data / "app.db").rename(strange)
-    assert warnings(Settings(data_dir=data, database_url=f"sqlite:///{strange}"), database_given=True) == []
+    assert warnings(Settings(data_dir=data, database_url=f"sqlite:///{strange}")) == []
 
 
 def test_a_tree_without_any_root_is_told(tmp_path: Path) -> None:
     first, second = warnings(Settings(data_dir=tmp_path))
     assert "has none of downloads, large-files" in first
-    assert "no database" in second
+    assert "app.db' cannot be read" in second
 
 
-def test_a_directory_that_may_not_be_read_is_refused(data: Path, no_privileges: None) -> None:
-    with tempfile.TemporaryDirectory(dir="/tmp") as closed:
-        os.chmod(closed, 0)
-        with pytest.raises(StartError, match="Permission denied"):
-            warnings(Settings(data_dir=Path(closed)))
+def test_a_name_that_is_not_utf_8_is_a_name(data: Path) -> None:
+    strange = data / os.fsdecode(b"caf\xe9")
+    strange.mkdir()
+    (data / "app.db").rename(strange / "app.db")
+    (data / "downloads").rename(strange / "downloads")
+    assert warnings(Settings(data_dir=strange)) == []
 
 
-def test_a_database_that_may_not_be_read_is_refused(data: Path) -> None:
-    (data / "app.db").chmod(0)
-    if os.geteuid() == 0:
-        os.seteuid(65534)
-    try:
-        with pytest.raises(StartError, match="Permission denied"):
-            warnings(Settings(data_dir=data))
-    finally:
-        if os.getuid() == 0:
-            os.seteuid(0)
+@pytest.mark.parametrize("way", ["missing", "no-directory", "no-usual-place"])
+def test_a_temporary_directory_that_cannot_be_used_is_told(
+    way: str, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def nowhere() -> str:
+        raise FileNotFoundError
+
+    monkeypatch.setattr("tempfile.gettempdir", nowhere)
+    place = {"missing": data / "none", "no-directory": data / "app.db" / "x", "no-usual-place": None}[way]
+    (warning,) = warnings(Settings(data_dir=data, temp_dir=place))
+    assert warning.endswith("so /reports/generate and /export/data answer 503: choose another with --temp-dir")
+
+
+def test_a_directory_that_may_not_be_read_is_refused(data: Path) -> None:
+    (data / "closed").mkdir(0)
+    with read_only(data), pytest.raises(StartError, match="Permission denied"):
+        warnings(Settings(data_dir=data / "closed"))
 
 
 def test_a_missing_driver_is_told(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = Settings(data_dir=data, database_url="postgresql://db/users")
     monkeypatch.setattr("importlib.util.find_spec", lambda name: object())
-    assert warnings(settings, database_given=True) == []
+    assert warnings(settings) == []
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    (warning,) = warnings(settings, database_given=True)
+    (warning,) = warnings(settings)
     assert "pip install 'asgi-downloads[postgres]'" in warning

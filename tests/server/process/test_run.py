@@ -11,13 +11,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 from urllib.request import urlopen
 
 import pytest
 
+from asgi_downloads.asgi.types import ASGIApp
 from asgi_downloads.server.around.forwarded import Forwarded
 from asgi_downloads.server.errors import StartError
-from asgi_downloads.server.http1.limits import Limits
+from asgi_downloads.server.http1.deadlines import Limits
 from asgi_downloads.server.process import listen, run
 from asgi_downloads.server.process.notify import notify
 from asgi_downloads.server.protocol import AutoZeroCopy
@@ -32,7 +34,7 @@ from asgi_downloads.service.settings import Settings
 from tests.support import hello
 if __name__ == "__main__":
     flags = dict(each.split("=") for each in sys.argv[2:])
-    sys.exit(run(Settings.load(flags, {}), create=getattr(hello, sys.argv[1])))
+    sys.exit(run(Settings(**flags), create=getattr(hello, sys.argv[1])))
 """
 
 
@@ -107,7 +109,7 @@ def test_a_service_that_cannot_start_is_not_announced(data: Path) -> None:
 def test_a_second_server_on_the_port_is_refused_before_it_makes_the_service(
     tmp_path: Path, no_descriptor_left: None
 ) -> None:
-    def not_made(settings: Settings) -> run.ASGIApp:
+    def not_made(settings: Settings) -> ASGIApp:
         raise AssertionError
 
     with listen.listening(Settings(port=0)) as sock:
@@ -227,8 +229,8 @@ def test_uvicorn_is_told_every_setting_that_is_its_own(tmp_path: Path) -> None:
     assert config.timeout_graceful_shutdown == 2.5
     assert config.timeout_keep_alive == 7.0
     config.load()
-    assert issubclass(config.http_protocol_class, AutoZeroCopy)
-    assert config.http_protocol_class.limits == Limits(stall_seconds=1.5)
+    protocol: Any = config.http_protocol_class
+    assert (protocol.args, protocol.keywords["limits"]) == (AutoZeroCopy.args, Limits(stall_seconds=1.5))
     assert isinstance(config.loaded_app, Forwarded)
     unbelieving = run.Config(Settings(forwarded_allow_ips=""), partial(create, settings))
     unbelieving.load()

@@ -1,5 +1,6 @@
 """A name is resolved beneath a directory or not at all, by the kernel's rules and by our own alike."""
 
+import ctypes
 import errno
 import os
 import socket
@@ -149,6 +150,23 @@ def test_what_leads_out_or_nowhere_is_refused(
     assert refusal.value.errno == case.code
 
 
+def test_where_a_rename_crosses_every_attempt_of_the_kernel_each_segment_is_opened(
+    root: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def crossed(*args: object) -> int:
+        asked.append(args)
+        ctypes.set_errno(errno.EAGAIN)
+        return -1
+
+    monkeypatch.setattr(beneath, "_syscall", crossed)
+    fd = beneath.openat2(root, b"sub/up-and-down")
+    assert os.read(fd, 100) == b"below"
+    os.close(fd)
+    assert asked
+
+
 @pytest.mark.parametrize("resolve", RESOLVERS)
 def test_a_fifo_is_opened_without_waiting_for_its_writer(resolve: Resolver, root: int) -> None:
     os.close(resolve(root, b"fifo"))
@@ -167,10 +185,14 @@ def test_a_socket_cannot_be_opened(resolve: Resolver, tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not beneath.HAS_CACHED, reason="no RESOLVE_CACHED here")
 def test_a_name_in_the_kernel_s_memory_needs_no_disk(root: int) -> None:
-    os.close(beneath.openat2(root, b"sub/file"))
-    os.close(beneath.openat2(root, b"sub/file", cached=True))
+    os.close(beneath.open_blocking(root, b"sub/file"))
+    fd = beneath.open_cached(root, b"sub/file")
+    assert fd is not None
+    os.close(fd)
+    with pytest.raises(FileNotFoundError):
+        beneath.open_cached(root, b"nothing")
 
 
-def test_an_unknown_resolver_flag_is_told_from_a_missing_call() -> None:
-    """`HAS_OPENAT2` comes from a real call, so a kernel or sandbox without it is found out at start."""
-    assert beneath._supports(cached=False) == beneath.HAS_OPENAT2
+def test_without_the_kernel_s_help_nothing_is_said_to_be_in_memory(root: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(beneath, "HAS_CACHED", False)
+    assert beneath.open_cached(root, b"sub/file") is None

@@ -1,6 +1,7 @@
 """The table keeps what was computed, for one state of a file, and no trouble with it reaches a request."""
 
 import asyncio
+import gc
 import os
 import sqlite3
 import subprocess
@@ -8,36 +9,31 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Generator
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from asgi_downloads.storage.files import checksums
-from asgi_downloads.storage.files.checksums import Checksum, Checksums
-from asgi_downloads.storage.files.listing import Facts, Listing
-from tests.support.archives import as_dict
+from asgi_downloads.storage.files.checksums import Checksums
+from asgi_downloads.storage.files.state import FileState
+from tests.conftest import descriptors, until
+from tests.support.serving import environment
 
 pytestmark = pytest.mark.usefixtures("no_descriptor_left")
 
-FILE = Facts(7, 1 << 40, 1000, 1_700_000_000_000_000_001, 1_700_000_000_000_000_002, 0o100644)
-KNOWN = Checksum(0xFFFFFFFF)
+FILE = FileState(7, 1 << 40, 1000, 1_700_000_000_000_000_001, 1_700_000_000_000_000_002)
+KNOWN = b"\xff\xff\xff\xff"
 
 
-def listing(*files: Facts) -> Listing:
-    made = Listing()
-    for number, facts in enumerate(files):
-        made.add([str(number)], facts)
-    return made
+def remember(table: Checksums, records: list[tuple[FileState, bytes]], kind: str = "") -> None:
+    table.remember(records, kind, time.time_ns())
 
 
-def remember(table: Checksums, records: list[tuple[Facts, Checksum]], form: str = "") -> None:
-    files, found = zip(*records, strict=True)
-    table.remember(listing(*files), enumerate(found), form)
-
-
-def find(table: Checksums, *files: Facts, form: str = "") -> dict[int, Checksum]:
-    return as_dict(asyncio.run(table.find(listing(*files), form)), len(files))
+def find(table: Checksums, *states: FileState, kind: str = "") -> dict[int, bytes]:
+    values = table.find_blocking(states, kind)
+    return {index: value for index, value in enumerate(values) if value is not None}
 
 
 @pytest.fixture
@@ -62,7 +58,7 @@ def test_a_file_that_may_still_change_unseen_is_not_remembered(table: Checksums)
 @dataclass(frozen=True)
 class Case:
     id: str
-    facts: Facts
+    state: FileState
 
 
 OTHERS = [
@@ -77,18 +73,18 @@ OTHERS = [
 @pytest.mark.parametrize("case", OTHERS, ids=lambda c: c.id)
 def test_another_state_or_file_is_not_known(table: Checksums, case: Case) -> None:
     remember(table, [(FILE, KNOWN)])
-    assert find(table, case.facts, FILE) == {1: KNOWN}
-    remember(table, [(case.facts, Checksum(1))])
-    assert find(table, case.facts)[0] == Checksum(1)
+    assert find(table, case.state, FILE) == {1: KNOWN}
+    remember(table, [(case.state, b"1")])
+    assert find(table, case.state)[0] == b"1"
 
 
-def test_each_form_has_its_own_record(table: Checksums) -> None:
-    packed = Checksum(5, b"\1\0\0\0\2\0\0\0")
+def test_each_kind_has_its_own_record(table: Checksums) -> None:
+    packed = b"\5\0\0\0\1\0\0\0\2\0\0\0"
     remember(table, [(FILE, KNOWN)])
     remember(table, [(FILE, packed)], "a")
     assert find(table, FILE) == {0: KNOWN}
-    assert find(table, FILE, form="a") == {0: packed}
-    assert find(table, FILE, form="b") == {}
+    assert find(table, FILE, kind="a") == {0: packed}
+    assert find(table, FILE, kind="b") == {}
 
 
 def test_a_file_that_is_listed_twice_is_found_twice(table: Checksums) -> None:
@@ -100,7 +96,7 @@ def test_the_oldest_records_go_when_there_are_too_many(tmp_path: Path) -> None:
     files = [FILE._replace(inode=number) for number in range(100)]
     with Checksums(tmp_path, row_limit=32) as table:
         for first in range(0, 100, 2):
-            remember(table, [(facts, KNOWN) for facts in files[first : first + 2]])
+            remember(table, [(state, KNOWN) for state in files[first : first + 2]])
             assert len(find(table, *files)) <= 32 + 2
         kept = find(table, *files)
         assert set(kept) >= set(range(100 - 32, 100)), "the newest are all there"
@@ -108,10 +104,10 @@ def test_the_oldest_records_go_when_there_are_too_many(tmp_path: Path) -> None:
 
 def test_65600_files_are_one_question(table: Checksums) -> None:
     files = [FILE._replace(inode=number, size=number) for number in range(65_600)]
-    remember(table, [(facts, Checksum(facts.size)) for facts in files])
+    remember(table, [(state, b"%d" % state.size) for state in files])
     found = find(table, *files)
     assert len(found) == 65_600
-    assert found[65_599] == Checksum(65_599)
+    assert found[65_599] == b"65599"
 
 
 def test_every_call_to_the_disk_is_made_by_a_thread_of_its_own(
@@ -144,7 +140,7 @@ DAMAGE: dict[str, Callable[[Path], object]] = {
     "empty": lambda path: path.write_bytes(b""),
     "cut-short": lambda path: os.truncate(path, path.stat().st_size // 2),
     "pages-overwritten": lambda path: overwrite(path, 4096, os.urandom(path.stat().st_size - 4096)),
-    "another-schema": lambda path: change(path, "ALTER TABLE checksum RENAME COLUMN crc TO sum"),
+    "another-schema": lambda path: change(path, "ALTER TABLE checksum RENAME COLUMN value TO sum"),
 }
 
 
@@ -165,23 +161,14 @@ def change(path: Path, statement: str) -> None:
 def test_a_damaged_table_starts_anew(tmp_path: Path, damage: str) -> None:
     files = [FILE._replace(inode=number) for number in range(2000)]
     with Checksums(tmp_path) as table:
-        remember(table, [(facts, KNOWN) for facts in files])
+        remember(table, [(state, KNOWN) for state in files])
     DAMAGE[damage](path_of(tmp_path))
     with Checksums(tmp_path) as table:
         assert set(find(table, *files).values()) <= {KNOWN}
         remember(table, [(FILE, KNOWN)])
         assert find(table, FILE) == {0: KNOWN}
-    if damage != "another-schema":  # a table of another version is left to it
-        with Checksums(tmp_path) as table:
-            assert find(table, FILE) == {0: KNOWN}, "it was kept on the disk"
-
-
-def test_a_record_that_the_disk_has_altered_is_not_believed(tmp_path: Path) -> None:
     with Checksums(tmp_path) as table:
-        remember(table, [(FILE, KNOWN)])
-    change(path_of(tmp_path), "UPDATE checksum SET crc = crc - 1")
-    with Checksums(tmp_path) as table:
-        assert find(table, FILE) == {}
+        assert find(table, FILE) == {0: KNOWN}, "it was kept on the disk"
 
 
 UNUSABLE: dict[str, Callable[[Path], object]] = {
@@ -200,14 +187,20 @@ def test_where_nothing_can_be_written_it_works_in_memory(tmp_path: Path, trouble
         assert find(table, FILE) == {0: KNOWN}
 
 
-def test_a_disk_that_is_full_makes_it_work_in_memory(tmp_path: Path) -> None:
+def test_a_disk_that_is_full_makes_it_work_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    connect = sqlite3.connect
+
+    def connect_to_a_full_disk(*args: Any, **more: Any) -> sqlite3.Connection:
+        database: sqlite3.Connection = connect(*args, **more)
+        if args[0] != ":memory:":
+            database.execute("PRAGMA max_page_count = 5")
+        return database
+
+    monkeypatch.setattr(sqlite3, "connect", connect_to_a_full_disk)
     with Checksums(tmp_path) as table:
         assert find(table, FILE) == {}
-        database = table._database
-        assert database is not None
-        table._thread.submit(database.execute, "PRAGMA max_page_count = 3").result()
         files = [FILE._replace(inode=number) for number in range(5000)]
-        remember(table, [(facts, KNOWN) for facts in files])
+        remember(table, [(state, KNOWN) for state in files])
         assert len(find(table, *files)) == 5000
 
 
@@ -232,52 +225,89 @@ def test_after_closing_nothing_is_kept_and_nothing_fails(tmp_path: Path) -> None
 
 
 WORK = """
-import asyncio, sys
+import sys
 from pathlib import Path
-from asgi_downloads.storage.files.checksums import Checksum, Checksums
+from asgi_downloads.storage.files.checksums import Checksums
 from tests.storage.files.test_checksums import FILE, find, remember
 worker = int(sys.argv[2])
 with Checksums(Path(sys.argv[1])) as table:
     for number in range(200):
-        facts = FILE._replace(inode=worker * 1000 + number)
-        remember(table, [(facts, Checksum(facts.inode))])
-        find(table, facts)
+        state = FILE._replace(inode=worker * 1000 + number)
+        remember(table, [(state, b"%d" % state.inode)])
+        find(table, state)
 """
 
 
 def test_several_workers_share_one_table(tmp_path: Path) -> None:
     command = [sys.executable, "-c", WORK, str(tmp_path)]
-    workers = [subprocess.Popen([*command, str(number)]) for number in range(3)]
+    workers = [subprocess.Popen([*command, str(number)], env=environment()) for number in range(3)]
     assert [worker.wait(30) for worker in workers] == [0, 0, 0]
     files = [FILE._replace(inode=worker * 1000 + number) for worker in range(3) for number in range(200)]
     with Checksums(tmp_path) as table:
-        assert find(table, *files) == {index: Checksum(facts.inode) for index, facts in enumerate(files)}
+        assert find(table, *files) == {index: b"%d" % state.inode for index, state in enumerate(files)}
 
 
-class Busy:
-    """A connection that another one is in the way of, so many times."""
-
-    def __init__(self, times: int, code: int = sqlite3.SQLITE_BUSY) -> None:
-        self.times = times
-        self.code = code
-        self.asked = 0
-
-    def execute(self, statement: str) -> None:
-        self.asked += 1
-        if self.asked <= self.times:
-            error = sqlite3.OperationalError("database is locked")
-            error.sqlite_errorcode = self.code
-            raise error
+def test_who_starts_while_another_changes_to_wal_waits_and_finds_the_table(tmp_path: Path) -> None:
+    other = sqlite3.connect(tmp_path / "checksums.sqlite")
+    other.execute("BEGIN EXCLUSIVE")  # as while the journal's mode is changed
+    with Checksums(tmp_path, patience=5) as table, ThreadPoolExecutor(1) as thread:
+        remember(table, [(FILE, KNOWN)])
+        found = thread.submit(find, table, FILE)
+        assert not wait((found,), timeout=0.05).done
+        other.close()
+        assert found.result(5) == {0: KNOWN}
 
 
-def test_the_change_to_wal_waits_for_others_as_sqlite_itself_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(time, "sleep", lambda seconds: None)
-    busy = Busy(3)
-    checksums._use_wal(busy, 60)  # type: ignore[arg-type]
-    assert busy.asked == 4
-    with pytest.raises(sqlite3.OperationalError):
-        checksums._use_wal(Busy(3), -1)  # type: ignore[arg-type]
-    full = Busy(1, sqlite3.SQLITE_FULL)
-    with pytest.raises(sqlite3.OperationalError):
-        checksums._use_wal(full, 60)  # type: ignore[arg-type]
-    assert full.asked == 1
+def test_a_table_that_nobody_has_any_more_is_closed(tmp_path: Path) -> None:
+    """From Python 3.13 on one that is not is a ResourceWarning, here an error."""
+    for directory in (tmp_path, None):
+        table = Checksums(directory)
+        remember(table, [(FILE, KNOWN)])
+        assert find(table, FILE) == {0: KNOWN}
+        [thread] = [each for each in threading.enumerate() if each.name.startswith("checksums")]
+        del table
+        gc.collect()
+        thread.join(5)
+        assert not thread.is_alive()
+    gc.collect()
+
+
+def test_a_table_is_let_go_of_after_a_while_without_requests_and_opened_again_by_the_next(tmp_path: Path) -> None:
+    async def run(table: Checksums) -> None:
+        for _ in range(2):
+            table.touch()
+            remember(table, [(FILE, KNOWN)])
+            assert find(table, FILE) == {0: KNOWN}
+            await until(lambda: not any(str(tmp_path) in each for each in descriptors()))
+
+    with Checksums(tmp_path, idle=0.02) as table:
+        asyncio.run(run(table))
+
+
+def test_one_in_memory_is_never_let_go_of() -> None:
+    async def run(table: Checksums) -> None:
+        table.touch()
+        remember(table, [(FILE, KNOWN)])
+        await asyncio.sleep(0.05)
+        assert find(table, FILE) == {0: KNOWN}
+
+    with Checksums(idle=0.01) as table:
+        asyncio.run(run(table))
+
+
+LATE = """
+from pathlib import Path
+import sys
+from asgi_downloads.storage.files.checksums import Checksums
+from tests.storage.files.test_checksums import FILE, KNOWN, find, remember
+table = Checksums(Path(sys.argv[1]))
+remember(table, [(FILE, KNOWN)])
+"""
+
+
+def test_what_is_remembered_last_is_kept_when_the_process_ends_without_closing(tmp_path: Path) -> None:
+    command = [sys.executable, "-W", "error", "-c", LATE, str(tmp_path)]
+    done = subprocess.run(command, env=environment(), check=True, capture_output=True, text=True)
+    assert done.stderr == ""
+    with Checksums(tmp_path) as table:
+        assert find(table, FILE) == {0: KNOWN}

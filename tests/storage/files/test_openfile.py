@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from asgi_downloads.storage.errors import FileChanged, NotFound
+from asgi_downloads.storage.errors import FileChanged, Forbidden, NotFound
 from asgi_downloads.storage.files.openfile import READ_LIMIT, OpenFile
 
 pytestmark = pytest.mark.usefixtures("no_descriptor_left")
@@ -67,14 +67,14 @@ def test_a_short_read_is_continued(path: Path, monkeypatch: pytest.MonkeyPatch) 
     real = os.pread
     monkeypatch.setattr(os, "pread", lambda fd, count, offset: real(fd, min(count, 3), offset))
     with opened(path) as file:
-        assert file.read_now(1, 8) == b"12345678"
+        assert file.read_blocking(1, 8) == b"12345678"
 
 
 def test_a_file_cut_short_is_a_changed_file(path: Path) -> None:
     with opened(path) as file:
         os.truncate(path, 5)
         with pytest.raises(FileChanged):
-            file.read_now(0, 10)
+            file.read_blocking(0, 10)
 
 
 def rewrite(path: Path) -> None:
@@ -92,10 +92,47 @@ def append(path: Path) -> None:
         file.write(b"more")
 
 
+def rewrite_longer(path: Path) -> None:
+    path.write_bytes(b"X" * 11)
+
+
+def edit_in_the_middle_and_append(path: Path) -> None:
+    with path.open("r+b") as file:
+        file.seek(4)
+        file.write(b"X")
+    append(path)
+
+
 def replace(path: Path) -> None:
     other = path.with_name("other")
     other.write_bytes(b"X" * 10)
     other.rename(path)
+
+
+def exchange(path: Path) -> None:
+    """Renamed away and back, as a swapper does it."""
+    path.rename(path.with_name("other"))
+    path.with_name("other").rename(path)
+
+
+def settle(path: Path) -> None:
+    """Let the directory's last change be long ago."""
+    os.utime(path.parent, (1, 1))
+
+
+def give_to_its_owner(path: Path) -> None:
+    settle(path)
+    os.chown(path, os.geteuid(), -1)
+
+
+def set_attribute(path: Path) -> None:
+    settle(path)
+    os.setxattr(path, "user.note", b"value")
+
+
+def edit_and_put_mtime_back(path: Path) -> None:
+    settle(path)
+    rewrite_and_put_mtime_back(path)
 
 
 @dataclass(frozen=True)
@@ -111,8 +148,17 @@ CHANGES = [
     Change("append-as-to-a-log", append, changed=False),
     Change("replace-by-rename", replace, changed=False),
     Change("unlink", Path.unlink, changed=False),
+    Change("rename", lambda path: path.rename(path.with_name("other")), changed=False),
+    Change("exchange", exchange, changed=False),
+    Change("hard-link", lambda path: os.link(path, path.with_name("other")), changed=False),
+    Change("chmod", lambda path: path.chmod(0o600), changed=False),
+    Change("chown", lambda path: os.chown(path, 1, -1), changed=False),
+    Change("chown-to-the-same-owner", give_to_its_owner, changed=True),
+    Change("setfattr", set_attribute, changed=True),
     Change("rewrite-in-place", rewrite, changed=True),
-    Change("rewrite-and-put-mtime-back", rewrite_and_put_mtime_back, changed=True),
+    Change("rewrite-and-put-mtime-back", edit_and_put_mtime_back, changed=True),
+    Change("rewrite-longer", rewrite_longer, changed=True),
+    Change("edit-in-the-middle-and-append", edit_in_the_middle_and_append, changed=True),
     Change("truncate", lambda path: os.truncate(path, 9), changed=True),
     Change("truncate-to-nothing", lambda path: os.truncate(path, 0), changed=True),
 ]
@@ -120,7 +166,9 @@ CHANGES = [
 
 @pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.id)
 def test_a_change_of_the_bytes_is_seen(change: Change, path: Path) -> None:
-    with opened(path) as file:
+    if change.id == "chown" and os.geteuid():
+        pytest.skip("only root gives files away")
+    with opened(path).note() as file:
         change.make(path)
         if change.changed:
             with pytest.raises(FileChanged):
@@ -139,13 +187,82 @@ def test_a_file_opened_while_it_is_being_replaced_is_unchanged(path: Path) -> No
         file.check()
 
 
+def edit_like_exiftool(path: Path) -> None:
+    """A temporary file beside it comes and goes, and its mtime is put back at once."""
+    other = path.with_name("_tmp")
+    other.write_bytes(b"X123456789")
+    with path.open("r+b") as file:
+        file.write(other.read_bytes())
+    os.utime(path, ns=(10**18, 10**18))
+    other.unlink()
+
+
+def test_an_edit_that_looks_like_a_rename_shows_in_the_bytes_noted(path: Path) -> None:
+    with opened(path).note() as file:
+        edit_like_exiftool(path)
+        with pytest.raises(FileChanged):
+            file.check()
+
+
+def test_a_write_is_given_the_moment_between_its_time_and_its_size(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """write(2) sets the times first and the size last."""
+    statuses: list[os.stat_result] = []
+
+    def look(fd: int) -> os.stat_result:
+        if not statuses:
+            before = os.stat(path)
+            append(path)
+            after = os.stat(path)
+            times = {name: getattr(after, name) for name in ("st_mtime_ns", "st_ctime_ns")}
+            statuses.append(os.stat_result(tuple(before)[:10], times))
+            return statuses[0]
+        return real(fd)
+
+    real = os.fstat
+    with opened(path) as file:
+        monkeypatch.setattr(os, "fstat", look)
+        file.check()
+    assert statuses[0].st_size == 10
+    assert statuses[0].st_mtime_ns != 10**18
+
+
+@dataclass(frozen=True)
+class Liar:
+    id: str
+    path: str
+
+
+LIARS = [
+    Liar("proc-without-a-size", "/proc/self/status"),
+    Liar("proc-that-cannot-be-read", "/proc/self/mem"),
+    Liar("sysfs-with-a-page-for-less", "/sys/kernel/mm/transparent_hugepage/enabled"),
+]
+
+
+@pytest.mark.parametrize("case", LIARS, ids=lambda case: case.id)
+def test_a_file_whose_size_is_not_that_of_its_content_is_none_to_us(case: Liar) -> None:
+    if not os.path.exists(case.path):
+        pytest.skip(f"no {case.path} here")
+    with pytest.raises(Forbidden):
+        opened(Path(case.path))
+
+
+@pytest.mark.parametrize("size", [0, 4096, 1 << 20], ids=["empty", "a-page", "many-pages"])
+def test_a_file_without_blocks_need_not_lie(path: Path, size: int) -> None:
+    os.truncate(path, 0)
+    os.truncate(path, size)
+    with opened(path) as file:
+        assert file.stat.st_blocks == 0
+        assert file.read_blocking(0, size) == bytes(size)
+
+
 def test_a_file_stays_open_until_the_last_of_its_holders_has_closed_it(path: Path) -> None:
     with opened(path) as file:
         held = file.hold()
-    assert held.read_now(0, 10) == b"0123456789"
+    assert held.read_blocking(0, 10) == b"0123456789"
     held.close()
     with pytest.raises(OSError):
-        held.read_now(0, 10)
+        held.read_blocking(0, 10)
 
 
 def test_closing_twice_closes_once(path: Path) -> None:

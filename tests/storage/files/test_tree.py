@@ -3,16 +3,16 @@
 import asyncio
 import errno
 import os
-from collections.abc import Callable
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from asgi_downloads.storage.errors import Exhausted, NotFound, OutsideRoot, StorageError, Unavailable
-from asgi_downloads.storage.files import beneath, tree
-from asgi_downloads.storage.files.openfile import OpenFile
+from asgi_downloads.storage.errors import Exhausted, Forbidden, NotFound, OutsideRoot, StorageError, Unavailable
+from asgi_downloads.storage.files import beneath
 from asgi_downloads.storage.files.tree import Directory, Tree
+from tests.conftest import descriptors, until
 
 pytestmark = pytest.mark.usefixtures("no_descriptor_left")
 
@@ -34,11 +34,13 @@ def root(tmp_path: Path) -> Path:
     (root / "inside").symlink_to("file.txt")
     (root / "outside").symlink_to("../secret")
     (tmp_path / "secret").write_text("secret")
+    (root / "ünï.txt").write_text("unicode")
+    Path(os.fsdecode(os.fsencode(root) + b"/caf\xe9.txt")).write_text("latin")
     os.mkfifo(root / "fifo")
     return root
 
 
-async def content(opened: Tree | Directory, name: str) -> bytes:
+async def content(opened: Tree | Directory, name: bytes | str) -> bytes:
     async with opened.open(name) as file:
         return await file.read(0, file.size)
 
@@ -46,7 +48,7 @@ async def content(opened: Tree | Directory, name: str) -> bytes:
 @dataclass(frozen=True)
 class Case:
     id: str
-    name: str
+    name: bytes | str
     want: bytes | type[StorageError]
 
 
@@ -61,7 +63,12 @@ CASES = [
     Case("a-directory", "directory", NotFound),
     Case("a-fifo", "fifo", NotFound),
     Case("four-thousand-letters", "x" * 4000, NotFound),
-    Case("a-lone-surrogate", "\udcff", NotFound),
+    Case("a-long-name-that-is-not-ascii", "ü" * 128, NotFound),
+    Case("not-utf-8", b"caf\xe9.txt", b"latin"),
+    Case("not-utf-8-as-text", "caf\udce9.txt", b"latin"),
+    Case("utf-8", "ünï.txt", b"unicode"),
+    Case("utf-8-as-bytes", "ünï.txt".encode(), b"unicode"),
+    Case("a-surrogate-that-stands-for-no-byte", "\ud800", NotFound),
     Case("a-backslash-is-a-letter", "..\\secret", NotFound),
 ]
 
@@ -112,7 +119,8 @@ FAILURES = [
     Failure(errno.ENOMEM, Exhausted),
     Failure(errno.EIO, Unavailable),
     Failure(errno.ESTALE, Unavailable),
-    Failure(errno.EACCES, NotFound),
+    Failure(errno.EACCES, Forbidden),
+    Failure(errno.ELOOP, NotFound),
 ]
 
 
@@ -124,28 +132,25 @@ def test_a_failing_open_has_a_meaning(
     def failing(*args: object, **kwargs: object) -> int:
         raise OSError(failure.code, "")
 
-    monkeypatch.setattr(beneath, "HAS_CACHED", cached)
-    monkeypatch.setattr(beneath, "HAS_OPENAT2", True)
-    monkeypatch.setattr(beneath, "openat2", failing)
+    monkeypatch.setattr(beneath, "open_cached", failing if cached else lambda *_: None)
+    monkeypatch.setattr(beneath, "open_blocking", failing)
     with pytest.raises(failure.want):
         asyncio.run(content(Tree(root), "file.txt"))
 
 
 def test_a_name_that_is_not_in_memory_is_opened_by_a_thread(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = beneath.openat2
-    asked: list[bool] = []
+    real = beneath.open_blocking
+    threads: list[threading.Thread] = []
 
-    def cold(directory: int, name: bytes, flags: int = beneath.READ_FLAGS, *, cached: bool = False) -> int:
-        asked.append(cached)
-        if cached:
-            raise BlockingIOError(errno.EAGAIN, "")
-        return real(directory, name, flags)
+    def noted(*args: int | bytes) -> int:
+        threads.append(threading.current_thread())
+        return real(*args)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(beneath, "HAS_CACHED", True)
-    monkeypatch.setattr(beneath, "HAS_OPENAT2", True)
-    monkeypatch.setattr(beneath, "openat2", cold)
+    monkeypatch.setattr(beneath, "open_cached", lambda *_: None)
+    monkeypatch.setattr(beneath, "open_blocking", noted)
     assert asyncio.run(content(Tree(root), "file.txt")) == b"content"
-    assert asked == [True, False]
+    assert len(threads) == 1
+    assert threads[0] is not threading.main_thread()
 
 
 def test_a_request_cancelled_while_a_thread_opens_leaves_no_descriptor(
@@ -156,15 +161,15 @@ def test_a_request_cancelled_while_a_thread_opens_leaves_no_descriptor(
     async def run() -> None:
         loop = asyncio.get_running_loop()
         began, opened = asyncio.Event(), asyncio.Event()
-        real: Callable[[Directory, str], OpenFile] = Directory.open_now
+        real = beneath.open_blocking
 
-        def slow(self: Directory, name: str) -> OpenFile:
+        def slow(directory: int, name: bytes, flags: int) -> int:
             loop.call_soon_threadsafe(began.set)
-            file = real(self, name)
+            fd = real(directory, name, flags)
             loop.call_soon_threadsafe(opened.set)
-            return file
+            return fd
 
-        monkeypatch.setattr(Directory, "open_now", slow)
+        monkeypatch.setattr(beneath, "open_blocking", slow)
         task = asyncio.create_task(content(Tree(root), "file.txt"))
         await began.wait()
         task.cancel()
@@ -175,7 +180,7 @@ def test_a_request_cancelled_while_a_thread_opens_leaves_no_descriptor(
     asyncio.run(run())
 
 
-def test_a_missing_root_has_no_files_until_it_appears(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_root_has_no_files_until_it_appears(tmp_path: Path) -> None:
     late = Tree(tmp_path / "late")
 
     async def run() -> bytes:
@@ -188,14 +193,13 @@ def test_a_missing_root_has_no_files_until_it_appears(tmp_path: Path, monkeypatc
     assert asyncio.run(run()) == b"here"
 
 
-def test_a_replaced_root_is_seen_at_the_next_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tree, "_ROOT_CHECK_INTERVAL", 0)
+def test_a_replaced_root_is_seen_at_the_next_check(tmp_path: Path) -> None:
     for release in ("one", "two"):
         (tmp_path / release).mkdir()
         (tmp_path / release / "file").write_text(release)
     current = tmp_path / "current"
     current.symlink_to("one")
-    served = Tree(current)
+    served = Tree(current, check=0)
 
     async def run() -> tuple[bytes, bytes]:
         before = await content(served, "file")
@@ -206,12 +210,11 @@ def test_a_replaced_root_is_seen_at_the_next_check(tmp_path: Path, monkeypatch: 
     assert asyncio.run(run()) == (b"one", b"two")
 
 
-def test_a_request_under_way_keeps_the_root_it_began_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tree, "_ROOT_CHECK_INTERVAL", 0)
+def test_a_request_under_way_keeps_the_root_it_began_with(tmp_path: Path) -> None:
     root = tmp_path / "root"
     root.mkdir()
     (root / "file").write_text("old")
-    served = Tree(root)
+    served = Tree(root, check=0)
     opening = served.open("file")
     root.rename(tmp_path / "gone")
     with pytest.raises(NotFound):
@@ -222,3 +225,45 @@ def test_a_request_under_way_keeps_the_root_it_began_with(tmp_path: Path, monkey
             return await file.read(0, file.size)
 
     assert asyncio.run(run()) == b"old"
+
+
+def test_a_root_is_let_go_of_after_a_while_without_requests_and_opened_again_by_the_next(root: Path) -> None:
+    served = Tree(root, idle=0.02)
+
+    async def run() -> None:
+        for _ in range(2):
+            assert await content(served, "file.txt") == b"content"
+            await until(lambda: not any(each.endswith(str(root)) for each in descriptors()))
+
+    asyncio.run(run())
+
+
+def test_a_root_in_use_is_let_go_of_by_the_last_user(root: Path) -> None:
+    served = Tree(root, idle=0.01)
+
+    async def run() -> None:
+        directory = served.directory()
+        await until(lambda: served.directory() is not directory)
+        assert await content(directory, "file.txt") == b"content"
+
+    asyncio.run(run())
+
+
+def test_a_root_serves_loop_after_loop_and_threads_without_one(root: Path) -> None:
+    served = Tree(root, idle=0.01)
+    served.directory()
+    for _ in range(3):
+        assert asyncio.run(content(served, "file.txt")) == b"content"
+
+
+def test_a_duplicate_outlives_the_first(root: Path) -> None:
+    first = Directory(os.open(root, os.O_RDONLY | os.O_DIRECTORY))
+    twin = first.duplicate()
+    first.close()
+    assert asyncio.run(content(twin, "file.txt")) == b"content"
+
+
+def test_a_data_directory_whose_name_is_not_utf_8(root: Path) -> None:
+    odd = Path(os.fsdecode(os.fsencode(root) + b"-\xff"))
+    root.rename(odd)
+    assert asyncio.run(content(Tree(odd), "file.txt")) == b"content"

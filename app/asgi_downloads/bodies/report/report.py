@@ -1,4 +1,4 @@
-"""What a report says, and the way to have it made. reportlab itself is known to `pdf_report` alone."""
+"""What a report says, and the way to have it made. reportlab itself is known to `pdf` alone."""
 
 import json
 import logging
@@ -6,8 +6,9 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime
 
-from asgi_downloads.storage.errors import StorageError
-from asgi_downloads.storage.rows.source import COLUMNS, JsonLines, RowSource, Selection
+from asgi_downloads.storage.errors import Exhausted, StorageError
+from asgi_downloads.storage.rows.notation import JsonLines
+from asgi_downloads.storage.rows.source import COLUMNS, RowSource, Selection
 
 logger = logging.getLogger("asgi_downloads")
 
@@ -40,12 +41,17 @@ SAMPLE = Table(
 
 
 async def users_table(source: RowSource | None) -> Table:
-    """The first users of the database; sample figures if it has none, or cannot be read."""
+    """The first users of the database; sample figures if it has none, or cannot be read.
+
+    Raises `Exhausted`: who asks again in a moment gets the users.
+    """
     if source is None:
         return SAMPLE
     try:
         async with aclosing(source.lines(Selection(limit=ROWS), JsonLines())) as lines:
             text = b"".join([block async for block in lines])
+    except Exhausted:
+        raise
     except StorageError:
         return SAMPLE
     users = [json.loads(line) for line in text.splitlines()]

@@ -4,69 +4,138 @@ A file edited in place leaves its directory's times alone, so each request looks
 is saved is sorting, naming, laying out and looking up.
 """
 
+import logging
 import os
+import threading
+import time
 from collections import OrderedDict
+from collections.abc import Callable
 from functools import partial
+from weakref import WeakValueDictionary
 
-from asgi_downloads.bodies.zip.archive import Archive
+from asgi_downloads.bodies.zip.archive import Archive, Resources
+from asgi_downloads.bodies.zip.packed import Checksum
+from asgi_downloads.storage.errors import Unreadable
 from asgi_downloads.storage.files.checksums import Checksums
-from asgi_downloads.storage.files.listing import Listing, scan
+from asgi_downloads.storage.files.listing import Listing
+from asgi_downloads.storage.files.scan import scan_blocking
 from asgi_downloads.storage.files.tree import Directory
-from asgi_downloads.storage.threads import in_thread
+from asgi_downloads.storage.jobs import Jobs, Work
 
 MEMBER_LIMIT = 100_000
-"""Members of all archives kept; about 300 bytes of memory each."""
+"""Members of all archives kept when nobody uses them; about 300 bytes of memory each."""
+
+MEMBERS_IN_USE = 1_000_000
+"""Members of all archives in use and in the making; beyond them a bundle is `Busy`."""
 
 _AT_ONCE = 64
 """Members that are looked at on the event loop."""
 
 Key = tuple[int, int, bool, str]
 
+_logger = logging.getLogger(__name__)
+
 
 class Archives:
-    """Archives by directory, kept between requests."""
+    """Archives by directory, shared by the requests of a time and kept between them.
 
-    def __init__(self, checksums: Checksums, *, member_limit: int = MEMBER_LIMIT) -> None:
-        self.checksums = checksums
+    `may_omit` lets bundles be made without what cannot be read, else they are refused. `clock` gives nanoseconds
+    since the epoch.
+    """
+
+    def __init__(
+        self,
+        checksums: Checksums,
+        *,
+        may_omit: bool = False,
+        member_limit: int = MEMBER_LIMIT,
+        in_use_limit: int = MEMBERS_IN_USE,
+        clock: Callable[[], int] = time.time_ns,
+    ) -> None:
+        self.resources = Resources(checksums)
+        self._may_omit = may_omit
         self._member_limit = member_limit
+        self._in_use_limit = in_use_limit
+        self._clock = clock
+        self._scans = Jobs("scans", threads=2, most=64)
         self._recent: OrderedDict[Key, Archive] = OrderedDict()
+        self._in_use: WeakValueDictionary[Key, Archive] = WeakValueDictionary()
 
-    async def find(self, directory: Directory, *, recursive: bool, form: str = "") -> Archive | Listing:
+    def find_cached(self, directory: Directory, recursive: bool, form: str = "") -> Archive | None:
+        """The archive as the directory is now, where that takes a look at a few members; a thread costs more."""
+        key = _key(directory, recursive, form)
+        known = self._in_use.get(key)
+        if known is None or len(known.listing) > _AT_ONCE or not known.listing.is_current_blocking(directory):
+            return None
+        self._keep(key, known)
+        return known
+
+    async def find(self, directory: Directory, recursive: bool, form: str = "") -> Archive | Listing:
         """The archive as the directory is now, or only the listing if the packed sizes in `form` are not known.
 
-        Raises `NotFound` when the directory is gone, `Exhausted` when descriptors run out.
+        Raises `NotFound` when the directory is gone, `Exhausted`, `Unavailable`, `Unreadable`, and `Busy`.
         """
-        identity = os.fstat(directory.fd)
-        key = identity.st_dev, identity.st_ino, recursive, form
-        recent = self._recent.get(key)
-        if recent is not None and await _is_current(recent.listing, directory):
-            if key in self._recent:  # others may have made room meanwhile
-                self._recent.move_to_end(key)
-            return recent
-        listing = await in_thread(partial(scan, directory, recursive=recursive))
-        if recent is not None and recent.listing == listing:
-            return recent
-        known = await self.checksums.find(listing, form)
-        if form and len(known) < listing.files:
-            return listing
-        self._recent.pop(key, None)
-        keeps = listing.all_settled()
-        if keeps:
-            self._make_room(len(listing))  # first, so that no more are in memory meanwhile
-        archive = await in_thread(Archive, listing, known, self.checksums, form)
-        if keeps:
-            self._recent[key] = archive
-            self._make_room(0)
-        return archive
+        self.resources.checksums.touch()
+        key = _key(directory, recursive, form)
+        known = self._in_use.get(key)
 
-    def _make_room(self, members: int) -> None:
-        """Let go of archives, the least recently used first, until there is room for so many members."""
-        while self._recent and sum(len(kept.listing) for kept in self._recent.values()) + members > self._member_limit:
+        def begin() -> Work[Archive | Listing]:
+            listings = [archive.listing for archive in self._in_use.values()] + self.resources.streamed
+            used = sum(map(len, listings))
+            return partial(self._find_blocking, directory.duplicate(), key, known, self._in_use_limit - used)
+
+        found = await self._scans.run(key, begin, fresh=True)
+        if isinstance(found, Archive):
+            self._keep(key, found)
+        return found
+
+    def _find_blocking(
+        self, directory: Directory, key: Key, known: Archive | None, room: int, stop: threading.Event
+    ) -> Archive | Listing:
+        *_, recursive, form = key
+        try:
+            if known is not None and known.listing.is_current_blocking(directory):
+                return known
+            listing = scan_blocking(directory, recursive=recursive, most=room, stop=stop, clock=self._clock)
+            if known is not None and known.listing.all_settled and known.listing == listing:
+                return known
+            self._tell(directory, listing)
+            _ = listing.files, listing.newest, listing.all_settled  # looked for here, and not on the event loop
+        finally:
+            directory.close()
+        values = self.resources.checksums.find_blocking(listing, Checksum.kind(form))
+        if form and sum(value is not None for value in values) < listing.files:
+            return listing
+        return Archive(listing, values, self.resources, form)
+
+    def _tell(self, directory: Directory, listing: Listing) -> None:
+        """Refuse a directory of which something cannot be read, or log what is left out."""
+        if listing.unreadable and not self._may_omit:
+            count, first = len(listing.unreadable), listing.unreadable[0]
+            raise Unreadable(f"{count} of its files or directories cannot be read, the first is {first!r}")
+        if listing.omitted:
+            _logger.warning(
+                "the archive of %r lacks %d files or directories that cannot be read and %d links that lead out or to"
+                " no file, the first is %r",
+                os.readlink(f"/proc/self/fd/{directory.fd}"),
+                len(listing.unreadable),
+                len(listing.astray),
+                (listing.unreadable + listing.astray)[0],
+            )
+
+    def _keep(self, key: Key, archive: Archive) -> None:
+        """Keep an archive, and let go of those least recently used until there is room for so many members."""
+        self._in_use[key] = archive
+        if self._recent.get(key) is archive:
+            self._recent.move_to_end(key)
+            return
+        self._recent.pop(key, None)
+        if archive.listing.all_settled:
+            self._recent[key] = archive
+        while self._recent and sum(len(kept.listing) for kept in self._recent.values()) > self._member_limit:
             self._recent.popitem(last=False)
 
 
-async def _is_current(listing: Listing, directory: Directory) -> bool:
-    """Whether the kept archive is still that of the directory. A thread costs more than a look at a few members."""
-    if len(listing) <= _AT_ONCE:
-        return listing.is_current(directory)
-    return await in_thread(listing.is_current, directory)
+def _key(directory: Directory, recursive: bool, form: str) -> Key:
+    identity = os.fstat(directory.fd)
+    return identity.st_dev, identity.st_ino, recursive, form

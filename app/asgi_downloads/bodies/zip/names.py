@@ -1,4 +1,4 @@
-"""Names of archive members: safe to unpack anywhere, and no two that a Windows or macOS disk takes for one.
+"""Names of archive members: safe to unpack on Windows, macOS and Linux, and no two that a disk of theirs takes for one.
 
 Pure. Names are told apart within a directory; a path is the names joined by "/".
 """
@@ -7,13 +7,17 @@ import re
 import unicodedata
 from collections.abc import Sequence
 
-_PLAIN = re.compile(r"[0-9A-Za-z_\-][0-9A-Za-z_\- .]*(?<![ .])")
+NAME_LIMIT = 255
+"""Bytes of a name on Linux and macOS; on Windows it is as many UTF-16 units, which are never more."""
+
+_PLAIN = re.compile(r"[0-9A-Za-z_\-][0-9A-Za-z_\- .]{0,199}(?<![ .])")
 """Names that need no mapping, unless they are a device's."""
 
-_HARMFUL = re.compile(r"[\x00-\x1f\x7f-\x9f/\\:]")
-"""Controls, separators of either kind, and the colon of a drive or of an alternate stream."""
+_HARMFUL = re.compile(r"[\x00-\x1f\x7f-\x9f/\\:*?\"<>|]")
+"""What Windows cannot have: controls, separators of either kind, the colon of a drive or of an alternate stream, and
+what its patterns and redirections are written with."""
 
-_DEVICE = re.compile(r"(CON|PRN|AUX|NUL|CONIN\$|CONOUT\$|(?:COM|LPT)[0-9¹²³])[ ]*(?=\.|$)", re.IGNORECASE)
+_DEVICE = re.compile(r"(CON|PRN|AUX|NUL|CLOCK\$|CONIN\$|CONOUT\$|(?:COM|LPT)[0-9¹²³])[ ]*(?=\.|$)", re.IGNORECASE)
 """What Windows takes for a device, with any extension."""
 
 _INVALID_BYTE = re.compile("[\udc80-\udcff]")
@@ -21,9 +25,10 @@ _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def safe_name(name: str) -> str:
-    """One path component for an archive, in NFC; `name` is as `os.listdir` gives it.
+    """One path component for an archive, in NFC; `name` is as a `Listing` has it.
 
-    A byte that is not UTF-8 becomes %XX, as a URL would have it.
+    A byte that is not UTF-8 becomes %XX, as a URL would have it; what some system cannot have becomes "_"; what is too
+    long loses the end of its stem.
     """
     if _PLAIN.fullmatch(name) and not _DEVICE.match(name):
         return name
@@ -31,10 +36,21 @@ def safe_name(name: str) -> str:
     name = _LONE_SURROGATE.sub("\ufffd", name)
     name = unicodedata.normalize("NFC", name)  # macOS gives NFD, which other systems show with loose accents
     name = _HARMFUL.sub("_", name)
+    kept = name.rstrip(" .")  # Windows drops dots and spaces at the end: ".. " would be the parent
+    name = kept + "_" * (len(name) - len(kept))
     name = _DEVICE.sub(lambda device: f"{device[0]}_", name, count=1) if _DEVICE.match(name) else name
-    if not name.rstrip(" ."):  # Windows drops trailing dots and spaces: ".. " would be the parent
-        return "_" * max(len(name), 1)
-    return name
+    return _fitting(name) or "_"
+
+
+def _fitting(name: str, number: str = "") -> str:
+    """The name with `number` before its extension, the stem cut where both together are too long."""
+    stem, extension = _split(name)
+    if len(extension.encode()) > NAME_LIMIT // 2:
+        stem, extension = name, ""
+    room = NAME_LIMIT - len((number + extension).encode())
+    if len(stem.encode()) > room:
+        stem = stem.encode()[:room].decode(errors="ignore").rstrip(" .")
+    return stem + number + extension
 
 
 def archive_paths(paths: Sequence[str]) -> list[str]:
@@ -85,11 +101,10 @@ def unique_names(names: Sequence[str]) -> list[str]:
 
 
 def _numbered(name: str, taken: set[str], counters: dict[str, int]) -> str:
-    stem, extension = _split(name)
     number = counters.get(_collision_key(name), 1)
     while True:
         number += 1
-        candidate = f"{stem} ({number}){extension}"
+        candidate = _fitting(name, f" ({number})")
         key = _collision_key(candidate)
         if key not in taken:
             taken.add(key)
@@ -103,9 +118,8 @@ def _split(name: str) -> tuple[str, str]:
 
 
 def _collision_key(name: str) -> str:
-    """Equal for names that a disk which ignores case, normal form or trailing dots takes for one."""
+    """Equal for names that a disk which ignores case or normal form takes for one."""
     if name.isascii():
-        return name.lower().rstrip(" .")
+        return name.lower()
     # Unicode §3.13, D145: canonical caseless match.
-    folded = unicodedata.normalize("NFD", unicodedata.normalize("NFD", name).casefold())
-    return folded.rstrip(" .")
+    return unicodedata.normalize("NFD", unicodedata.normalize("NFD", name).casefold())

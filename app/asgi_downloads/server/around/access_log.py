@@ -15,7 +15,7 @@ from contextlib import suppress
 from json.encoder import encode_basestring_ascii as quote
 from queue import SimpleQueue
 
-from asgi_downloads.server.around.exchange import Record
+from asgi_downloads.server.around.observation import Record
 
 DELAY = 0.05
 """Seconds that a line may wait for others: a thread is not woken for each."""
@@ -27,14 +27,13 @@ WHOLE = 4096
 """Bytes that a pipe takes in one piece (PIPE_BUF), so that the lines of several processes do not mix."""
 
 
+_LINE = "{" + ",".join(f'"{name}":%s' for name in Record._fields) + "}\n"
+
+
 def as_json(line: Record) -> str:
-    """For programs. What a terminal would obey is escaped."""
-    return (
-        f'{{"time":"{_Clock.now()}","request_id":{_quoted(line.request_id)},"client":{_quoted(line.client)},'
-        f'"method":{_quoted(line.method)},"path":{_quoted(line.path)},"status":{_number(line.status)},'
-        f'"bytes_sent":{line.bytes_sent},"bytes_whole":{_number(line.bytes_whole)},"range":{_quoted(line.range)},'
-        f'"duration":{line.duration:.6f},"first_byte":{_number(line.first_byte)},'
-        f'"outcome":"{line.outcome}","sent_by":"{line.sent_by}"}}\n'
+    """For programs. What a terminal would obey is escaped. (`json.dumps` takes twice the time, for each request.)"""
+    return _LINE % tuple(
+        [quote(x) if type(x) is str else "null" if x is None else f"{x:.6f}" if type(x) is float else x for x in line]
     )
 
 
@@ -48,32 +47,6 @@ def as_text(line: Record) -> str:
     )
 
 
-def _quoted(text: str | None) -> str:
-    return "null" if text is None else quote(text)
-
-
-def _number(number: float | None) -> str:
-    if number is None:
-        return "null"
-    return f"{number:.6f}" if type(number) is float else str(number)
-
-
-class _Clock:
-    """The time in UTC (RFC 3339); a second's text is made once."""
-
-    _second = -1
-    _text = ""
-
-    @classmethod
-    def now(cls) -> str:
-        now = time.time()
-        second = int(now)
-        if second != cls._second:
-            cls._second = second
-            cls._text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
-        return f"{cls._text}.{int((now - second) * 1000):03}Z"
-
-
 class AccessLog:
     """Lines to the descriptor `target`, by a thread that begins with the first of them."""
 
@@ -83,10 +56,8 @@ class AccessLog:
         self._lines: list[str] = []
         self._lost = 0
         self._batches: SimpleQueue[list[str] | None] = SimpleQueue()
-        self._given = 0
-        """Lines that the thread has got; the loop counts."""
-        self._done = 0
-        """Lines that are written; the thread counts."""
+        self._given = 0  # lines that the thread has got; the loop counts
+        self._done = 0  # lines that are written; the thread counts
         self._thread: threading.Thread | None = None
 
     @classmethod
@@ -133,15 +104,13 @@ class AccessLog:
 
     def _write(self, lines: list[str]) -> None:
         """Whole lines, as many at a time as go in one piece."""
-        piece = ""
+        pieces = [""]
         for line in lines:
-            if piece and len(piece) + len(line) > WHOLE:
-                self._put(piece.encode("ascii", "backslashreplace"))
-                piece = ""
-            piece += line
-        self._put(piece.encode("ascii", "backslashreplace"))
-
-    def _put(self, data: bytes) -> None:
-        with suppress(OSError):  # the reader has gone, or the disk is full; downloads are more important
-            while data:
-                data = data[os.write(self._target, data) :]
+            if len(pieces[-1]) + len(line) > WHOLE:
+                pieces.append("")
+            pieces[-1] += line
+        for piece in pieces:
+            data = piece.encode("ascii", "backslashreplace")
+            with suppress(OSError):  # the reader has gone, or the disk is full; downloads are more important
+                while data:
+                    data = data[os.write(self._target, data) :]

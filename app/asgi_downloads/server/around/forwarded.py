@@ -16,7 +16,7 @@ _SCHEMES = {b"http": "http", b"https": "https"}
 
 
 class Forwarded(ProxyHeadersMiddleware):
-    """An ASGI application around another. `trusted` is a list of addresses and networks, or `*`."""
+    """ASGI application around another. `trusted` is a list of addresses and networks, or `*`."""
 
     def __init__(self, app: ASGIApp, trusted: str) -> None:
         super().__init__(app, trusted)  # type: ignore[arg-type]

@@ -3,16 +3,18 @@
 import asyncio
 from time import monotonic
 
+from asgi_downloads.asgi.extensions import SLICE, Slice
 from asgi_downloads.asgi.types import ASGIApp, Message, Receive, Scope, Send
-
-ZERO_COPY = "http.response.zerocopysend"
 
 TICK = 0.125
 """Seconds' worth of bytes in one piece."""
 
+_UNCUT = ("http.response.zerocopysend", "http.response.pathsend")
+"""Extensions by which other applications would send whole files; without them they send blocks."""
+
 
 class Bucket:
-    """A token bucket: `rate` bytes per second, of which those of one second may be saved up."""
+    """Token bucket: `rate` bytes per second, of which those of one second may be saved up."""
 
     def __init__(self, rate: int) -> None:
         self.rate = rate
@@ -28,54 +30,55 @@ class Bucket:
         return max(0.0, -self._tokens / self.rate)
 
 
-class Paced:
-    """An ASGI application around another. What nginx sends it is asked to send no faster."""
+class RateLimited:
+    """ASGI application around another. What nginx sends it is asked to send no faster."""
 
     def __init__(self, app: ASGIApp, rate: int) -> None:
         self._app = app
         self._rate = rate
-        self.eager = getattr(app, "eager", False)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] != "http" or scope["method"] == "HEAD":
             await self._app(scope, receive, send)
             return
         bucket = Bucket(self._rate)
-        bodiless = scope["method"] == "HEAD"
+        for name in _UNCUT:
+            (scope.get("extensions") or {}).pop(name, None)
 
-        async def paced(message: Message) -> None:
-            kind = message["type"]
-            if kind == "http.response.start":
-                if any(name == b"x-accel-redirect" for name, _ in message["headers"]):
-                    message["headers"] = [*message["headers"], (b"x-accel-limit-rate", b"%d" % self._rate)]
-            elif not bodiless and kind == ZERO_COPY:
-                await self._slices(message, bucket, send)
+        async def limited(message: Message) -> None:
+            if message["type"] == "http.response.body" and (message.get("body") or SLICE in message):
+                await _in_pieces(message, bucket, send)
                 return
-            elif not bodiless and message.get("body"):
-                await self._blocks(message, bucket, send)
-                return
+            if message["type"] == "http.response.start":
+                headers = list(message.get("headers") or ())
+                if any(name == b"x-accel-redirect" for name, _ in headers):
+                    message["headers"] = [*headers, (b"x-accel-limit-rate", b"%d" % self._rate)]
             await send(message)
 
-        await self._app(scope, receive, paced)
+        await self._app(scope, receive, limited)
 
-    async def _blocks(self, message: Message, bucket: Bucket, send: Send) -> None:
-        body, more = memoryview(message["body"]), message.get("more_body", False)
-        while len(body) > bucket.piece:
-            await self._piece({"type": message["type"], "body": body[: bucket.piece], "more_body": True}, bucket, send)
-            body = body[bucket.piece :]
-        await self._piece({"type": message["type"], "body": body, "more_body": more}, bucket, send)
 
-    async def _slices(self, message: Message, bucket: Bucket, send: Send) -> None:
-        offset, count = message["offset"], message["count"]
-        while count > bucket.piece:
-            part = {**message, "offset": offset, "count": bucket.piece, "more_body": True, "settle": False}
-            await self._piece(part, bucket, send)
-            offset += bucket.piece
-            count -= bucket.piece
-        await self._piece({**message, "offset": offset, "count": count}, bucket, send)
-
-    async def _piece(self, message: Message, bucket: Bucket, send: Send) -> None:
-        delay = bucket.take(message["count"] if message["type"] == ZERO_COPY else len(message["body"]))
-        if delay:
+async def _in_pieces(message: Message, bucket: Bucket, send: Send) -> None:
+    """Send a body event as several, each when its time has come. A slice that is not taken is left as it is."""
+    body = memoryview(message.get("body") or b"")
+    whole: Slice | None = None if body else message[SLICE]
+    size = len(body) if whole is None else whole.count
+    for start in range(0, max(size, 1), bucket.piece):
+        count = min(bucket.piece, size - start)
+        if delay := bucket.take(count):
             await asyncio.sleep(delay)
-        await send(message)
+        piece: Message = {
+            "type": message["type"],
+            "body": body[start : start + count],
+            "more_body": message.get("more_body", False) or start + count < size,
+        }
+        if whole is not None:
+            piece[SLICE] = cut = Slice(whole.descriptor, whole.offset + start, count)
+        await send(piece)
+        if whole is not None and not cut.taken:
+            if start:
+                raise RuntimeError("A server takes all slices of an answer, or none.")
+            bucket.take(-count)
+            return
+    if whole is not None:
+        whole.taken = True

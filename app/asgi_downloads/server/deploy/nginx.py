@@ -2,105 +2,139 @@
 
 import math
 import re
-from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from ipaddress import ip_address
 
-from asgi_downloads.server.deploy.template import render
+from asgi_downloads.server.deploy.template import fill
 from asgi_downloads.server.errors import StartError
 from asgi_downloads.service.settings import Settings
 
 _LISTEN = re.compile(r"[0-9A-Za-z_.:*\[\]/= -]+")
 _NAMES = re.compile(r"[0-9A-Za-z_.*-]+( [0-9A-Za-z_.*-]+)*")
 
-_REQUEST_FIELDS = (
-    ("Empty, or nginx would say close, and no connection would be kept.", "Connection", '""'),
-    ("What nginx has checked; there even for an HTTP/1.0 client that sends none.", "Host", "$host"),
-    (
-        "Set, not appended to: what a client says of itself goes no further. (Behind a proxy: set_real_ip_from.)",
-        "X-Forwarded-For",
-        "$remote_addr",
-    ),
-    ("", "X-Forwarded-Proto", "$scheme"),
-    ("", "X-Forwarded-Prefix", "%prefix"),
-    ("", "X-Request-ID", "$asgi_downloads_request_id"),
-    ("What only a proxy may say is taken out of a client's mouth.", "Forwarded", '""'),
-    ("", "X-Forwarded-Host", '""'),
-    ("", "X-Forwarded-Port", '""'),
-    ("", "X-Real-IP", '""'),
-    ("", "X-Accel-Redirect", '""'),
-    ("", "X-Accel-Mapping", '""'),
-    ("", "X-Sendfile-Type", '""'),
-    ("", "Proxy", '""'),
-)
-"""Why, name, value. nginx inherits all of them or none, so they are written wherever one is."""
+_ERRORS = {
+    "400 494": "Bad Request",
+    "401": "Unauthorized",
+    "403": "Forbidden",
+    "404": "Not Found",
+    "413": "Content Too Large",
+    "414": "URI Too Long",
+    "502": "Bad Gateway",
+    "504": "Gateway Timeout",
+}
+"""nginx's codes, the first of which is what the client is told, and the detail. 503 is in the template."""
 
 
-def nginx_config(
-    settings: Settings,
-    listen: Sequence[str] = ("80",),
-    server_name: str = "_",
-    log_file: str = "/var/log/nginx/asgi-downloads.log",
-) -> str:
-    """The text of a file for nginx's `http{}`. Raises `StartError` for what cannot be written there."""
-    for text in listen:
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A `server{}` of nginx. A certificate is the path of a file, and wants a `listen` with `ssl`."""
+
+    listen: tuple[str, ...] = ("80",)
+    server_name: str = "_"
+    log_file: str = "/var/log/nginx/asgi-downloads.log"
+    certificate: str | None = None
+    certificate_key: str | None = None
+
+
+def nginx_config(settings: Settings, site: Site | None = Site()) -> str:
+    """The text of a file for nginx's `http{}`, or for a `server{}` without a `site` of its own.
+
+    Raises `StartError` for what nginx cannot be told.
+    """
+    if settings.accel_prefix and f"{settings.root_path}/".startswith(settings.accel_prefix):
+        raise StartError(f"the prefix {settings.accel_prefix!r} for nginx's own files hides the service")
+    address = _address(settings)
+    digest = blake2b(repr((address, settings.root_path, site)).encode("utf-8", "surrogateescape"), digest_size=4)
+    name = f"downloads_{digest.hexdigest()}"
+    target = f"${name}_target" if settings.root_path else ""
+    values = {
+        "name": name,
+        "snippet": site is None,
+        "upstream": f"http://{name}" if site else _direct(address),
+        "address": address,
+        "keep_alive": f"{settings.keep_alive_timeout:g}",
+        "upstream_keep_alive": max(1, math.ceil(settings.keep_alive_timeout) - 1),
+        "stall_timeout": max(1, math.ceil(settings.stall_timeout)),
+        "read_timeout": max(60, math.ceil(settings.stall_timeout) + 1),
+        "prefix": _bare(settings.root_path),
+        "prefix_pattern": _escaped(re.escape(settings.root_path)),
+        "target": target,
+        "first_target": target or "$request_uri",
+        "metrics": settings.metrics,
+        # In a server{} that there is already there is no place for a zone; there the service alone counts.
+        "max_downloads": min(settings.max_downloads, 65535) if site else 0,
+        "max_downloads_per_client": min(settings.max_downloads_per_client, 65535) if site else 0,
+        "accel_prefix": _bare(settings.accel_prefix),
+        "data_dir": _escaped(f"{settings.data_dir.absolute()}/"),
+        "error_pages": "\n".join(f"    error_page {codes} /.{name}/{codes[:3]};" for codes in (*_ERRORS, "503")),
+        "errors": "\n".join(
+            f"""    location = /.{name}/{codes[:3]} {{ return {codes[:3]} '{{"detail":"{detail}"}}'; }}"""
+            for codes, detail in _ERRORS.items()
+        ),
+    }
+    # nginx inherits all of proxy_set_header or none, so it is written wherever one is.
+    values["proxy"] = fill("nginx-proxy.conf", {**values, "why": True}, 4)[:-1]
+    values["direct_proxy"] = fill("nginx-proxy.conf", {**values, "why": False}, 4)[:-1]
+    if site is None:
+        return fill("nginx-locations.conf", values)
+    return fill("nginx.conf", {**values, **_server(site), "locations": fill("nginx-locations.conf", values, 4)[:-1]})
+
+
+def _server(site: Site) -> dict[str, object]:
+    for text in site.listen:
         if not _LISTEN.fullmatch(text):
             raise StartError(f"{text!r} is nothing that nginx can listen on, such as 80, [::]:80 or '443 ssl'")
-    if not _NAMES.fullmatch(server_name):
-        raise StartError(f"{server_name!r} is not a list of host names")
-    if settings.accel_prefix and settings.root_path.startswith(settings.accel_prefix.rstrip("/")):
-        raise StartError(f"the prefix {settings.accel_prefix!r} for nginx's own files hides the service")
-    return render(
-        "nginx.conf",
-        {
-            "address": _upstream(settings),
-            "keep_alive": f"{settings.keep_alive_timeout:g}",
-            "upstream_keep_alive": max(1, math.ceil(settings.keep_alive_timeout) - 1),
-            "listen": ";\n    listen ".join(listen),
-            "server_name": server_name,
-            "log_file": _quoted(log_file),
-            "stall_timeout": max(1, math.ceil(settings.stall_timeout)),
-            "read_timeout": max(60, math.ceil(settings.stall_timeout) + 1),
-            "request_fields": _request_fields(settings.root_path, "    ", why=True),
-            "direct_fields": _request_fields(settings.root_path, "        ", why=False),
-            "prefix": _bare(settings.root_path),
-            "prefix_pattern": re.escape(settings.root_path),
-            "target": "$asgi_downloads_target" if settings.root_path else "",
-            "first_target": "$asgi_downloads_target" if settings.root_path else "$request_uri",
-            "metrics": settings.metrics,
-            "max_downloads": settings.max_downloads,
-            "max_downloads_per_client": settings.max_downloads_per_client,
-            "accel_prefix": _bare(settings.accel_prefix),
-            "data_dir": _quoted(f"{settings.data_dir.absolute()}/"),
-        },
-    )
+    if not _NAMES.fullmatch(site.server_name):
+        raise StartError(f"{site.server_name!r} is not a list of host names")
+    encrypted = ["ssl" in text.split() for text in site.listen]
+    if len({any(encrypted), bool(site.certificate), bool(site.certificate_key)}) > 1:
+        raise StartError("TLS needs all three: --listen '443 ssl', --certificate and --certificate-key")
+    return {
+        "listen": ";\n    listen ".join(site.listen),
+        "server_name": site.server_name,
+        "log_file": _escaped(site.log_file),
+        "plain": not any(encrypted),
+        "tls_alone": all(encrypted),
+        "certificate": _escaped(site.certificate or ""),
+        "certificate_key": _escaped(site.certificate_key or ""),
+    }
 
 
-def _request_fields(prefix: str, indent: str, *, why: bool) -> str:
-    lines = []
-    for reason, name, value in _REQUEST_FIELDS:
-        if reason and why:
-            lines.append(f"{indent}# {reason}")
-        lines.append(f"{indent}proxy_set_header {name} {_quoted(prefix) if value == '%prefix' else value};")
-    return "\n".join(lines)
-
-
-def _upstream(settings: Settings) -> str:
+def _address(settings: Settings) -> str:
+    """Where the service is, as an upstream's `server` has it."""
     if settings.uds is not None:
-        return _quoted(f"unix:{settings.uds.absolute()}")
+        return _escaped(f"unix:{settings.uds.absolute()}")
     if not settings.port:
         raise StartError("nginx has to know the port: choose one with --port, or a Unix socket with --uds")
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)
-    return f"[{host}]:{settings.port}" if ":" in host else f"{host}:{settings.port}"
+    return f"[{_bare(host)}]:{settings.port}" if ":" in host else f"{_bare(host)}:{settings.port}"
 
 
-def _quoted(text: str) -> str:
-    """A parameter that holds any text, except for what nginx has no way to write."""
+def _direct(address: str) -> str:
+    """Where the service is, for a `proxy_pass` without an upstream: nginx would look up a name for each request."""
+    path = address.removeprefix("unix:")
+    if path != address:
+        if ":" in path:
+            raise StartError(f"the name of the socket {path!r} ends at its colon in a snippet for nginx")
+        return f"http://unix:{path}:"
+    host = address.rpartition(":")[0]
+    try:
+        ip_address(host.strip("[]"))
+    except ValueError:
+        raise StartError(f"a snippet for nginx needs an address, such as 127.0.0.1, and not {host!r}") from None
+    return f"http://{address}"
+
+
+def _escaped(text: str) -> str:
+    """Any text within quotes, except for what nginx has no way to write."""
     if "$" in text or re.search("[\0-\x1f\x7f]", text):
         raise StartError(f"{text!r} cannot be written in a configuration of nginx")
-    return '"' + re.sub(r'(["\\])', r"\\\1", text) + '"'
+    return re.sub(r'(["\\])', r"\\\1", text)
 
 
 def _bare(text: str) -> str:
-    """A part of a parameter, which therefore cannot be quoted."""
-    if not re.fullmatch("[0-9A-Za-z/._~+-]*", text):
+    """A part of a parameter without quotes."""
+    if not re.fullmatch("[0-9A-Za-z/:._~+-]*", text):
         raise StartError(f"{text!r} cannot be written in a configuration of nginx")
     return text

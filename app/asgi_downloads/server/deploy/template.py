@@ -6,12 +6,13 @@ The texts lie beside this module; everything else in them is as it will be print
 import re
 from collections.abc import Mapping
 from importlib.resources import files
+from textwrap import indent
 
 _GAP = re.compile(r"%\{(\w+)\}")
 
 
-def render(name: str, values: Mapping[str, object]) -> str:
-    """The text of that name with all gaps filled. `KeyError` for a gap without a value."""
+def fill(name: str, values: Mapping[str, object], margin: int = 0) -> str:
+    """The text of that name with all gaps filled, `margin` columns in. `KeyError` for a gap without a value."""
     lines = []
     wanted = True
     for line in (files(__package__) / "templates" / name).read_text("utf-8").splitlines():
@@ -21,4 +22,4 @@ def render(name: str, values: Mapping[str, object]) -> str:
             wanted = True
         elif wanted:
             lines.append(_GAP.sub(lambda gap: str(values[gap[1]]), line))
-    return "\n".join(lines) + "\n"
+    return indent("\n".join(lines) + "\n", " " * margin)

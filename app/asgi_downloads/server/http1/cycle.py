@@ -1,31 +1,47 @@
-"""One request and its response: the ASGI side. What is sent is framed, counted and checked here.
+"""One request and its response: the ASGI side. What is sent is counted and checked here, as `framing` has decided.
 
 The head is held back until the first part of the body, so that a small answer is one write.
 """
 
 import asyncio
 import os
-from collections.abc import Coroutine, Sequence
+from collections.abc import Awaitable, Sequence
+from contextlib import suppress
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from uvicorn.protocols.utils import ClientDisconnected, get_client_addr, get_path_with_query_string
 
+from asgi_downloads.asgi.errors import BrokenTransfer
+from asgi_downloads.asgi.extensions import BROKEN, SLICE
 from asgi_downloads.asgi.types import ASGIApp, Message, Scope
 from asgi_downloads.http.message import Header
-from asgi_downloads.server.http1 import response_head
+from asgi_downloads.server.http1 import framing, response_head
+from asgi_downloads.server.http1.framing import CHUNKED, CLOSE, LENGTH, NONE
 from asgi_downloads.server.http1.path_send import send_path
+from asgi_downloads.server.http1.server_wide import Shared
 from asgi_downloads.server.wire.socket_wire import SocketWire
-from asgi_downloads.server.wire.wire import BrokenTransfer, Buffer
-
-if TYPE_CHECKING:
-    from asgi_downloads.server.http1.connection import Connection
+from asgi_downloads.server.wire.wire import Buffer, Wire
 
 BODY_LIMIT = 65536
 """How much of a request's content is kept for the application before the client has to wait."""
 
-JOIN_LIMIT = 65536
-"""Parts of a write that are together no larger are copied into one; larger ones go one after another."""
+
+class Host(Protocol):
+    """The connection of a cycle, as far as that has to do with it."""
+
+    shared: Shared
+    stepping: bool
+    """Whether the first step of an application is being run, after which its head is sent."""
+
+    def want_content(self) -> None:
+        """The application waits for content of its request."""
+
+    def break_off(self, *, reset: bool) -> None:
+        """Close before the answer is whole."""
+
+    def cycle_ended(self, cycle: "Cycle") -> None:
+        """An answer is complete, or will never be."""
 
 
 class Cycle:
@@ -37,7 +53,6 @@ class Cycle:
 
     # What a cycle begins with; attributes of the class, because most requests never change them.
     expects_continue = False
-    disconnected = False
     more_body = True
     """Whether content of the request is still to come from the client."""
     _body: bytearray | None = None
@@ -50,20 +65,18 @@ class Cycle:
     outcome = ""
     zero_copy = False
     first_byte_at: float | None = None
-    ended_at: float | None = None
     _head_sent = False
     _held = b""
-    _chunked = False
-    _bodiless = False
-    _ends_with_connection = False
+    _framing = NONE
     _remaining = 0
+    """Bytes of content that Content-Length still promises."""
     _overhead = 0
     _accepted_before = 0
     _accepted_after = -1
 
-    def __init__(self, connection: "Connection", scope: Scope, app: ASGIApp, keep_alive: bool) -> None:
-        self.connection = connection
-        self.wire = connection.wire
+    def __init__(self, host: Host, wire: Wire, scope: Scope, app: ASGIApp, keep_alive: bool) -> None:
+        self._host = host
+        self.wire = wire
         self.scope = scope
         self.app = app
         self.keep_alive = keep_alive
@@ -82,11 +95,14 @@ class Cycle:
     async def run(self) -> None:
         """Call the application and see to it that its response ends, well or visibly broken."""
         self._accepted_before = self.wire.accepted
-        logger = self.connection.logger
+        logger = self._host.shared.logger
         try:
             result = await self.app(self.scope, self.receive, self.send)  # type: ignore[func-returns-value]
         except Exception as exc:
-            if not (self._gone() and _is_disconnect(exc)):
+            broken = _cause(exc, BrokenTransfer)
+            if broken is not None:
+                self._break_off("%s %r broken off: %s", self.scope["method"], self.scope["path"], broken)
+            elif not (self.wire.gone and _cause(exc, ClientDisconnected)):
                 logger.error("Exception in ASGI application\n", exc_info=exc)
                 await self._end_failed()
         except BaseException:
@@ -95,7 +111,7 @@ class Cycle:
         else:
             if result is not None:
                 self._break_off("ASGI callable should return None, but returned '%s'.", result)
-            elif self.complete or self._gone():
+            elif self.complete or self.wire.gone:
                 pass
             elif not self.started:
                 logger.error("ASGI callable returned without starting response.")
@@ -105,11 +121,11 @@ class Cycle:
         finally:
             if not self.complete:
                 self.outcome = self.outcome or "aborted"
-                self.connection.cycle_ended(self)
+                self._host.cycle_ended(self)
 
     async def _end_failed(self) -> None:
         """After an error of the application: a 500 while nothing is sent, else a visibly broken transfer."""
-        if self.complete or self._gone():
+        if self.complete or self.wire.gone:
             return
         self.outcome = "failed"
         if self._head_sent:
@@ -117,7 +133,7 @@ class Cycle:
             return
         self._held = b""
         self._overhead = 0
-        self.started = self._chunked = self._ends_with_connection = False
+        self.started = False
         content = b"Internal Server Error"
         headers = [
             (b"content-type", b"text/plain; charset=utf-8"),
@@ -125,29 +141,30 @@ class Cycle:
             (b"x-content-type-options", b"nosniff"),
             (b"connection", b"close"),
         ]
-        try:
+        with suppress(ClientDisconnected):
             await self.send({"type": "http.response.start", "status": 500, "headers": headers})
             await self.send({"type": "http.response.body", "body": content})
-        except ClientDisconnected:
-            pass
 
     def _break_off(self, message: str = "", *args: object) -> None:
         """Close the connection so that the client cannot take what it has for the whole."""
         if message:
-            self.connection.logger.error(message, *args)
-        if self.complete or self._gone():
+            self._host.shared.logger.error(message, *args)
+        if self.complete or self.wire.gone:
             return
         self.outcome = self.outcome or "failed"
-        self.connection.break_off(reset=self._ends_with_connection and self._head_sent)
+        self._host.break_off(reset=self._framing is CLOSE and self._head_sent)
 
     def disconnect(self) -> None:
-        """The client has gone. Wakes `receive`; every `send` from now on raises `ClientDisconnected`."""
-        if not self.complete:
-            self.disconnected = True
-            self.outcome = self.outcome or "aborted"
+        """The client has gone: `receive` tells, and with the wire every `send`."""
+        self.outcome = self.outcome or "aborted"
         self._wake_receive()
 
     # -- request content
+
+    @property
+    def full(self) -> bool:
+        """Whether there is so much content that the application has to take some first."""
+        return self._body is not None and len(self._body) > BODY_LIMIT and not self.complete
 
     def feed(self, data: bytes) -> None:
         """Content of the request has arrived."""
@@ -156,8 +173,6 @@ class Cycle:
         if self._body is None:
             self._body = bytearray()
         self._body += data
-        if len(self._body) > BODY_LIMIT:
-            self.connection.pause_reading()
         self._wake_receive()
 
     def feed_end(self) -> None:
@@ -169,16 +184,13 @@ class Cycle:
         if self._news is not None:
             self._news.set()
 
-    def _gone(self) -> bool:
-        return self.disconnected or self.wire.gone
-
     async def receive(self) -> Message:
         """ASGI receive: `http.request` until the content is read, then `http.disconnect` when that happens."""
-        if self.expects_continue and not self.started and not self._gone():
+        if self.expects_continue and not self.started and not self.wire.gone:
             self.expects_continue = False
             self._overhead += 25
-            await self.wire.send_rest([b"HTTP/1.1 100 Continue\r\n\r\n"])
-        while not (self.complete or self._gone()):
+            await self.wire.send([b"HTTP/1.1 100 Continue\r\n\r\n"])
+        while not (self.complete or self.wire.gone):
             if self._body or not (self.more_body or self._body_given):
                 body = bytes(self._body) if self._body else b""
                 self._body = None
@@ -187,7 +199,7 @@ class Cycle:
             if self._news is None:
                 self._news = asyncio.Event()
             self._news.clear()
-            self.connection.want_content()  # May bring some at once, and then sets the event again.
+            self._host.want_content()  # May bring some at once, and then sets the event again.
             await self._news.wait()
         return {"type": "http.disconnect"}
 
@@ -198,7 +210,7 @@ class Cycle:
         kind = message["type"]
         if self.complete:
             raise RuntimeError(f"Unexpected ASGI message '{kind}' sent, after response already completed.")
-        if self.disconnected or self.wire.gone:
+        if self.wire.gone:
             raise ClientDisconnected
         if not self.started:
             if kind != "http.response.start":
@@ -207,28 +219,38 @@ class Cycle:
             return
         more_body = message.get("more_body", False)
         if kind == "http.response.body":
-            unsent = self._send_body(message.get("body", b""), more_body)
-            if unsent is not None:
-                await self._whole(self.wire.send_rest(unsent))
-            if more_body:
-                await self.wire.share(len(message.get("body", b"")))
-        elif kind == "http.response.zerocopysend" and self.wire.can_send_files:
+            body = message.get("body", b"")
+            if SLICE in message and not body and self._takes_slices():
+                part = message[SLICE]
+                part.taken = True
+                await self._whole(self._send_slice(part.descriptor, part.offset, part.count, more_body))
+            else:
+                rest = self._send_body(body, more_body)
+                if rest is not None:
+                    await self._whole(rest)
+                if more_body:
+                    await self.wire.share(len(body))
+        elif kind == BROKEN:
+            self._break_off()
+            return
+        elif kind == "http.response.zerocopysend" and self.wire.in_flight is not None:
             await self._whole(self._zero_copy_send(message, more_body))
-        elif kind == "http.response.pathsend" and self.wire.can_send_files:
-            await self._whole(send_path(self, message["path"]))
-            return  # It has sent a last body message of its own.
+        elif kind == "http.response.pathsend" and self.wire.in_flight is not None:
+            if self._framing is NONE:
+                await self.send({"type": "http.response.body"})
+            else:
+                length = self._remaining if self._framing is LENGTH else None
+                await self._whole(send_path(message["path"], length, self.wire.in_flight, self.send))
+            return  # The last event of the body has been among them.
         else:
             raise RuntimeError(f"Expected ASGI message 'http.response.body', but got '{kind}'.")
         if not more_body:
             self._complete()
 
-    async def _whole(self, sending: Coroutine[Any, Any, None]) -> None:
+    async def _whole(self, sending: Awaitable[None]) -> None:
         """Send a part whole, or break off: what comes after half a part could be taken for the rest of it."""
         try:
             await sending
-        except BrokenTransfer as exc:
-            self._break_off("%s %r broken off: %s", self.scope["method"], self.scope["path"], exc)
-            raise
         except RuntimeError:  # Nothing of the part has been sent.
             raise
         except BaseException:
@@ -236,7 +258,7 @@ class Cycle:
             raise
 
     def _start(self, message: Message) -> None:
-        connection = self.connection
+        shared = self._host.shared
         self.status = status = message["status"]
         headers: Sequence[Header] = message.get("headers") or ()
         if type(headers) is not list:
@@ -246,33 +268,37 @@ class Cycle:
         except (RuntimeError, TypeError):
             headers = response_head.lower(headers)
             lines, fields = response_head.encode(headers)
+        if b"transfer-encoding" in fields or (status == 204 and b"content-length" in fields):
+            headers = framing.without_framing(headers, fields, status)
+            lines, fields = response_head.encode(headers)
         try:
-            head = [response_head.STATUS_LINES[status], connection.static_lines, lines]
+            head = [response_head.STATUS_LINES[status], shared.static_lines, lines]
         except KeyError:
             raise RuntimeError(f"Invalid HTTP status code {status!r}.") from None
-        if connection.dated and b"date" not in fields:
+        if shared.dated and b"date" not in fields:
             head.append(response_head.date_line())
-        scope = self.scope
-        self._bodiless = scope["method"] == "HEAD" or status == 304 or status == 204
-        if b"transfer-encoding" in fields or (status == 204 and b"content-length" in fields):
-            fields = dict(fields)
-            head[2] = self._without_framing(headers, fields, status)
-        self._frame(headers, fields, head)
-        if not self.keep_alive or b"connection" in fields or scope["http_version"] == "1.0":
-            self._persist(headers, fields, head)
+        version = self.scope["http_version"]
+        self._framing, self._remaining = framing.choose(self.scope["method"], version, status, headers, fields)
+        if self._framing is CHUNKED:
+            head.append(b"transfer-encoding: chunked\r\n")
+        elif self._framing is CLOSE:
+            self.keep_alive = False
+        if not self.keep_alive or b"connection" in fields or version == "1.0":
+            self.keep_alive, line = framing.persistence(self.keep_alive, version, headers, fields)
+            head.append(line)
         head.append(b"\r\n")
         self._held = held = b"".join(head)
         self._overhead += len(held)
         self.started = True
         self.expects_continue = False
-        if connection.access_log:
+        if shared.access_log:
             self._log_access()
-        if not connection.stepping:
-            connection.loop.call_soon(self.flush_head)
+        if not self._host.stepping:
+            shared.loop.call_soon(self.flush_head)
 
     def _log_access(self) -> None:
         """uvicorn's access log line, at the time and in the form of uvicorn's own."""
-        self.connection.access_logger.info(
+        self._host.shared.access_logger.info(
             '%s - "%s %s HTTP/%s" %d',
             get_client_addr(self.scope),  # type: ignore[arg-type]
             self.scope["method"],
@@ -281,118 +307,60 @@ class Cycle:
             self.status,
         )
 
-    def _without_framing(self, headers: Sequence[Header], fields: dict[bytes, bytes], status: int) -> bytes:
-        """Field lines less Transfer-Encoding, which is ours to choose, and without any framing for a 204."""
-        chosen = fields.pop(b"transfer-encoding", b"chunked")
-        if chosen.lower() != b"chunked":
-            raise RuntimeError("An application may not choose a transfer coding but chunked.")
-        drop = {b"transfer-encoding"}
-        if status == 204:
-            drop.add(b"content-length")  # RFC 9110 §8.6
-            fields.pop(b"content-length", None)
-        elif chosen and b"content-length" in fields:
-            drop.add(b"content-length")  # RFC 9112 §6.2
-            fields.pop(b"content-length")
-        kept = [header for header in headers if header[0] not in drop]
-        return response_head.field_lines(kept, dict(kept))
-
-    def _frame(self, headers: Sequence[Header], fields: dict[bytes, bytes], head: list[bytes]) -> None:
-        """Decide how the end of the content is told (RFC 9112 §6.3)."""
-        length = fields.get(b"content-length")
-        if length is not None:
-            if len(fields) != len(headers) and sum(name == b"content-length" for name, _ in headers) > 1:
-                raise RuntimeError("Invalid Content-Length.")
-            if not length.isdigit():
-                raise RuntimeError("Invalid Content-Length.")
-            self._remaining = int(length)
-        elif self._bodiless:
-            pass
-        elif self.scope["http_version"] == "1.0":
-            self._ends_with_connection = True  # RFC 9112 §6.1: no transfer coding to an HTTP/1.0 client
-            self.keep_alive = False
-        else:
-            self._chunked = True
-            head.append(b"transfer-encoding: chunked\r\n")
-
-    def _persist(self, headers: Sequence[Header], fields: dict[bytes, bytes], head: list[bytes]) -> None:
-        """Say whether the connection goes on, where that does not go without saying (RFC 9112 §9.3, §9.6)."""
-        if b"connection" in fields:
-            options = [value.lower() for name, value in headers if name == b"connection"]
-            if b"close" in [option.strip() for value in options for option in value.split(b",")]:
-                self.keep_alive = False
-                return
-        if not self.keep_alive:
-            head.append(b"connection: close\r\n")
-        elif b"connection" not in fields:
-            head.append(b"connection: keep-alive\r\n")
-
     def flush_head(self) -> None:
         """Send the head that waits for a body; the loop has turned without one."""
-        if self._held and not self.complete and not self._gone():
-            try:
-                sent = self.wire.send_now(self._held)
-            except ClientDisconnected:
-                return
-            if sent and not self._head_sent:
-                self._head_sent = True
-                self.first_byte_at = monotonic()
-            self._held = self._held[sent:]
+        if self._held and not self.complete and not self.wire.gone:
+            with suppress(ClientDisconnected):
+                sent = self.wire.try_send((self._held,))
+                if sent and not self._head_sent:
+                    self._head_sent = True
+                    self.first_byte_at = monotonic()
+                self._held = self._held[sent:]
 
-    def _send_body(self, body: Buffer, more_body: bool) -> Sequence[Buffer] | None:
-        """Send a part of the content as far as it goes at once; what is left, or None."""
-        held = self._held
-        if self._bodiless:
-            data: Buffer = held
-        elif self._chunked:
-            if len(body) > JOIN_LIMIT:
-                return self._take_held(*self._chunk(body, more_body))
-            data = b"".join((held, *self._chunk(body, more_body)))
-        else:
-            self._count(len(body), more_body)
-            if held and len(body) > JOIN_LIMIT:
-                return self._take_held(body)
-            data = b"".join((held, body)) if held else body
-        if not data:
+    def _send_body(self, body: Buffer, more_body: bool) -> Awaitable[None] | None:
+        """Send a part of the content as far as it goes at once; what sends the rest, or None."""
+        held, size = self._held, len(body)
+        parts: tuple[Buffer, ...] = (held, body)
+        if self._framing is LENGTH:
+            if size != self._remaining or more_body:
+                self._check_length(size, more_body)
+            self._remaining -= size
+        elif self._framing is CHUNKED:
+            before, after = self._chunk(size, more_body)
+            parts = (held, before, body, after)
+            size += len(before) + len(after)
+        elif self._framing is NONE:
+            parts, size = (held,), 0
+        size += len(held)
+        if not size:
             return None
-        sent = self.wire.send_now(data)
+        sent = self.wire.try_send(parts)
         if held:
             self._held = b""
             self._head_sent = True
             if more_body and self.first_byte_at is None:  # Otherwise the first byte is also the last.
                 self.first_byte_at = monotonic()
-        return None if sent == len(data) else [memoryview(data)[sent:]]
+        return None if sent == size else self.wire.send_rest(parts, sent)
 
-    def _take_held(self, *parts: Buffer) -> list[Buffer]:
-        """The head, if it still waits, and the parts, to be sent one after another."""
-        if not self._held:
-            return list(parts)
-        held, self._held = self._held, b""
-        self._head_sent = True
-        self.first_byte_at = self.first_byte_at or monotonic()
-        return [held, *parts]
-
-    def _chunk(self, body: Buffer, more_body: bool) -> Sequence[Buffer]:
-        """The content in chunked framing (RFC 9112 §7.1)."""
-        size = len(body)
-        if not size and more_body:
-            return ()  # A chunk of no bytes would be the last.
-        before = b"%x\r\n" % size if size else b""
-        after = (b"\r\n" if size else b"") + (b"" if more_body else b"0\r\n\r\n")
+    def _chunk(self, size: int, more_body: bool) -> tuple[bytes, bytes]:
+        """What frames `size` bytes of content as a chunk."""
+        before, after = framing.chunk(size, more_body)
         self._overhead += len(before) + len(after)
-        return before, body, after
+        return before, after
 
-    def _count(self, size: int, more_body: bool) -> None:
+    def _check_length(self, size: int, more_body: bool) -> None:
         """Hold the application to its Content-Length."""
-        if self._ends_with_connection:
-            return
         if size > self._remaining:
             raise RuntimeError("Response content longer than Content-Length")
         if not more_body and size < self._remaining:
             raise RuntimeError("Response content shorter than Content-Length")
-        self._remaining -= size
+
+    def _takes_slices(self) -> bool:
+        """Whether a slice can be sent for what it is: in chunks, somebody may have changed the content."""
+        return self.wire.in_flight is not None and (self._framing is LENGTH or self._framing is NONE)
 
     async def _zero_copy_send(self, message: Message, more_body: bool) -> None:
-        """`http.response.zerocopysend`; `settle` and `lend` are our additions, see `SocketWire.send_file`."""
+        """`http.response.zerocopysend`, without `offset` from the file's position on, which moves."""
         file: Any = message["file"]
         descriptor: int = file if isinstance(file, int) else file.fileno()
         offset: int | None = message.get("offset")
@@ -404,62 +372,58 @@ class Cycle:
             count = max(0, os.fstat(descriptor).st_size - offset)
         if offset < 0 or count < 0:
             raise RuntimeError("A file has no bytes before its start.")
-        settle, lend = message.get("settle", False), message.get("lend", False)
-        await self.send_slice(descriptor, offset, count, more_body, settle, lend)
+        await self._send_slice(descriptor, offset, count, more_body)
         if moves and not isinstance(file, int):
             file.seek(offset + count)
         elif moves:
             os.lseek(descriptor, offset + count, os.SEEK_SET)
 
-    async def send_slice(
-        self, descriptor: int, offset: int, count: int, more_body: bool, settle: bool = False, lend: bool = False
-    ) -> None:
-        """Send a part of an open file as a part of the content; `settle` and `lend` as in `SocketWire.send_file`."""
+    async def _send_slice(self, descriptor: int, offset: int, count: int, more_body: bool) -> None:
+        """Send a part of an open file as a part of the content."""
         wire = self.wire
         assert isinstance(wire, SocketWire)
-        if self._bodiless:
-            count, settle = 0, False
-        elif not self._chunked:
-            self._count(count, more_body)
         before, after = b"", b""
-        if self._chunked and not self._bodiless:
-            before = b"%x\r\n" % count if count else b""
-            after = (b"\r\n" if count else b"") + (b"" if more_body else b"0\r\n\r\n")
-            self._overhead += len(before) + len(after)
-        await wire.send_rest(self._take_held(before) if self._held or before else ())
-        if count or settle:
+        if self._framing is NONE:
+            count = 0
+        elif self._framing is CHUNKED:
+            before, after = self._chunk(count, more_body)
+        elif self._framing is LENGTH:
+            self._check_length(count, more_body)
+            self._remaining -= count
+        if self._held or before:
+            parts, self._held = (self._held, before), b""
+            self._head_sent = True
+            self.first_byte_at = self.first_byte_at or monotonic()
+            await wire.send(parts)
+        if count:
             self.zero_copy = True
-            await wire.send_file(descriptor, offset, count, settle, lend)
+            await wire.send_file(descriptor, offset, count)
         if after:
-            await wire.send_rest((after,))
+            await wire.send((after,))
         if more_body:
             await wire.share(0)
-
-    @property
-    def length_left(self) -> int | None:
-        """What Content-Length still asks for; None if there is none or no content is sent."""
-        return None if self._chunked or self._ends_with_connection or self._bodiless else self._remaining
 
     def _complete(self) -> None:
         self.complete = True
         self.outcome = self.outcome or "complete"
         self._accepted_after = self.wire.accepted
-        self._wake_receive()
-        self.connection.cycle_ended(self)
+        if self._news is not None:
+            self._news.set()
+        self._host.cycle_ended(self)
 
 
-def _is_disconnect(exc: BaseException) -> bool:
-    """Whether an exception goes back to our `ClientDisconnected`, however a framework has wrapped it."""
+def _cause(exc: BaseException, kind: type[BaseException]) -> BaseException | None:
+    """What an exception goes back to, if that is of the given kind, however a framework has wrapped it."""
     pending: list[BaseException | None] = [exc]
     seen = set()
     while pending:
-        exc_or_none = pending.pop()
-        if exc_or_none is None or id(exc_or_none) in seen:
+        found = pending.pop()
+        if found is None or id(found) in seen:
             continue
-        if isinstance(exc_or_none, ClientDisconnected):
-            return True
-        seen.add(id(exc_or_none))
-        pending += [exc_or_none.__cause__, exc_or_none.__context__]
-        if isinstance(exc_or_none, BaseExceptionGroup):
-            pending += exc_or_none.exceptions
-    return False
+        if isinstance(found, kind):
+            return found
+        seen.add(id(found))
+        pending += [found.__cause__, found.__context__]
+        if isinstance(found, BaseExceptionGroup):
+            pending += found.exceptions
+    return None

@@ -6,12 +6,13 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from uvicorn.config import Config
-from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
+from asgi_downloads.asgi.extensions import EXACT_DATE, SLICE
 from asgi_downloads.asgi.types import ASGIApp
 from asgi_downloads.server.http1 import response_head
-from asgi_downloads.server.http1.descriptors import highest_for_connections, quieten_accept
-from asgi_downloads.server.http1.limits import Limits
+from asgi_downloads.server.http1.eager import Starter
+from asgi_downloads.server.http1.request_parser import RequestParser
+from asgi_downloads.server.wire.descriptors import highest_for_connections, quieten_accept
 
 
 class Shared:
@@ -20,35 +21,51 @@ class Shared:
     @classmethod
     def of(cls, config: Config) -> "Shared":
         """The one for this configuration, made when the first connection asks for it."""
-        shared = _by_config.get(config)
-        if shared is None:
-            shared = _by_config[config] = cls(config)
-            quieten_accept(asyncio.get_running_loop())
+        shared, loop = _by_config.get(config), asyncio.get_running_loop()
+        if shared is None or shared.loop is not loop:
+            shared = _by_config[config] = cls(config, loop)
         return shared
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, loop: asyncio.AbstractEventLoop) -> None:
+        quieten_accept(loop)
+        self.loop = loop
+        self.starter = Starter(loop)
         self.app: ASGIApp = config.loaded_app
-        inner = self.app.app if isinstance(self.app, ProxyHeadersMiddleware) else self.app
-        self.eager = getattr(inner, "eager", False) is True
         headers = [header for header in config.encoded_headers if header[0] != b"date"]
         self.dated = config.date_header or len(headers) != len(config.encoded_headers)
         self.static_lines = response_head.field_lines(headers, dict(headers))
-        self.extensions: dict[str, dict[str, Any]] = {"asgi_downloads.exact_date": {}} if self.dated else {}
-        self.file_extensions: dict[str, dict[str, Any]] = {
-            "http.response.zerocopysend": {},
-            "http.response.pathsend": {},
-            "asgi_downloads.settle": {},
-            **self.extensions,
-        }
         self.asgi = {"version": config.asgi_version, "spec_version": "2.4"}
         self.root_path = config.root_path
         self.limit_concurrency = config.limit_concurrency
         self.keep_alive_seconds = config.timeout_keep_alive
+        self.logger = logging.getLogger("uvicorn.error")
         self.access_logger = logging.getLogger("uvicorn.access")
         self.access_log = self.access_logger.hasHandlers()
         self.reset_contextvars = getattr(config, "reset_contextvars", False)
-        self.limits = Limits.from_environment()
+        self.websockets = config.ws_protocol_class is not None
         self.highest_descriptor = highest_for_connections()
+
+    def extensions(self, in_flight: int | None) -> dict[str, dict[str, Any]]:
+        """What is announced to the application; `in_flight` is None where files cannot be sent."""
+        announced: dict[str, dict[str, Any]] = {EXACT_DATE: {}} if self.dated else {}
+        if in_flight is not None:
+            announced |= {
+                "http.response.zerocopysend": {},
+                "http.response.pathsend": {},
+                SLICE: {"in_flight": in_flight},
+            }
+        return announced
+
+
+def automatic_parser() -> type[RequestParser]:
+    """The faster parser of those that are installed."""
+    try:
+        from asgi_downloads.server.http1.httptools_parser import HttpToolsParser
+    except ImportError:
+        from asgi_downloads.server.http1.h11_parser import H11Parser
+
+        return H11Parser
+    return HttpToolsParser
 
 
 _by_config: WeakKeyDictionary[Config, Shared] = WeakKeyDictionary()

@@ -85,16 +85,13 @@ def _tcp(host: str, port: int) -> socket.socket:
         sock.listen(BACKLOG)
     except OSError as error:
         sock.close()
-        raise StartError(_why_not(error, host, port)) from None
+        reasons = {
+            errno.EADDRINUSE: f"port {port} of {host} is in use: choose another, or --port 0 for any that is free",
+            errno.EADDRNOTAVAIL: f"host {host!r} is not an address of this machine",
+        }
+        other = f"cannot listen on port {port} of {host}: {error.strerror}"
+        raise StartError(reasons.get(error.errno or 0, other)) from None
     return sock
-
-
-def _why_not(error: OSError, host: str, port: int) -> str:
-    if error.errno == errno.EADDRINUSE:
-        return f"port {port} of {host} is in use: choose another with --port, or --port 0 for any that is free"
-    if error.errno == errno.EADDRNOTAVAIL:
-        return f"host {host!r} is not an address of this machine"
-    return f"cannot listen on port {port} of {host}: {os.strerror(error.errno or 0)}"
 
 
 @contextmanager

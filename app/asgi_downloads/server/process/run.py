@@ -2,7 +2,7 @@
 
 import signal
 import socket
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from types import FrameType
@@ -10,15 +10,16 @@ from types import FrameType
 import uvicorn
 from uvicorn.config import STARTUP_FAILURE
 
+from asgi_downloads.asgi.types import ASGIApp
 from asgi_downloads.server.around.stack import Surroundings
-from asgi_downloads.server.http1.limits import Limits
-from asgi_downloads.server.process import listen
+from asgi_downloads.server.http1.connection import Connection
+from asgi_downloads.server.http1.deadlines import Limits
+from asgi_downloads.server.http1.server_wide import automatic_parser
+from asgi_downloads.server.process import listen, streams
 from asgi_downloads.server.process.notify import notify
 from asgi_downloads.server.process.server import Server
 from asgi_downloads.server.process.supervisor import Supervisor
 from asgi_downloads.service.settings import Settings
-
-ASGIApp = Callable[..., Awaitable[None]]
 
 Announce = Callable[[str], None]
 """Called once with the URL, as soon as connections are served."""
@@ -36,14 +37,17 @@ def run(
 ) -> int:
     """Serve until SIGTERM or Ctrl-C and return the exit code; raises `StartError` when it cannot listen.
 
-    `create` is called in every process that serves.
+    `create` gives what is served, by default our service: any ASGI application, a whole site. It is called in every
+    process that serves. `announce` is called with the URL when the first of them does, by default to print it.
     """
+    streams.open_missing()
     try:
         with _sigterm_interrupts(), listen.listening(settings) as sock:
             config = Config(settings, partial(create, settings))
-            ready = partial(_ready, announce or _announcer(settings), listen.url(sock))
-            serve = _serve_in_workers if settings.workers > 1 else _serve_here
-            return serve(config, sock, ready)
+            ready = partial(_ready, settings, announce, listen.url(sock))
+            if settings.workers > 1:
+                return Supervisor(config, sock, ready, config.surroundings, settings.drain_delay).run()
+            return _serve_here(config, sock, ready)
     except KeyboardInterrupt:
         return 0  # uvicorn, if it ran, has shut down and passed the signal on
 
@@ -52,11 +56,17 @@ class Config(uvicorn.Config):
     """uvicorn's configuration from ours; whole in itself, so that a process needs nothing besides."""
 
     def __init__(self, settings: Settings, factory: Callable[[], ASGIApp]) -> None:
+        surroundings = Surroundings(settings)
         super().__init__(
             factory,
             factory=True,
             interface="asgi3",
-            http="asgi_downloads.server.protocol:AutoZeroCopy",
+            http=partial(  # type: ignore[arg-type]
+                Connection,
+                automatic_parser(),
+                limits=Limits(stall_seconds=settings.stall_timeout),
+                observer=surroundings.observer(),
+            ),
             ws="none",
             lifespan="on",
             server_header=False,
@@ -70,28 +80,20 @@ class Config(uvicorn.Config):
             timeout_graceful_shutdown=settings.graceful_timeout,  # type: ignore[arg-type]
         )
         self.settings = settings
-        self.surroundings = Surroundings(settings)
-        self.limits = Limits(stall_seconds=settings.stall_timeout)
+        self.surroundings = surroundings
 
     def load(self) -> None:
-        """uvicorn's, then what stands around the application, and the limits upon the protocol class.
-
-        That class is made by uvicorn, without arguments of ours.
-        """
+        """Load as uvicorn does, then lay around the application what the settings ask for."""
         super().load()
         self.loaded_app = self.surroundings.around(self.loaded_app)
-        self.http_protocol_class = type(
-            "Protocol", (self.http_protocol_class,), {"limits": self.limits, **self.surroundings.hooks()}
-        )
 
 
-def _ready(announce: Announce, url: str) -> None:
-    announce(url)
+def _ready(settings: Settings, announce: Announce | None, url: str) -> None:
+    if announce is None:
+        streams.tell(f"Serving {settings.data_dir} on {url}\n")
+    else:
+        announce(url)
     notify("READY=1")
-
-
-def _announcer(settings: Settings) -> Announce:
-    return lambda url: print(f"Serving {settings.data_dir} on {url}", flush=True)
 
 
 def _serve_here(config: Config, sock: socket.socket, ready: Callable[[], None]) -> int:
@@ -101,19 +103,6 @@ def _serve_here(config: Config, sock: socket.socket, ready: Callable[[], None]) 
     except SystemExit as stop:  # the application could not start; uvicorn has logged why
         return stop.code if isinstance(stop.code, int) else STARTUP_FAILURE
     return 0
-
-
-def _serve_in_workers(config: Config, sock: socket.socket, ready: Callable[[], None]) -> int:
-    surroundings = config.surroundings
-    return Supervisor(
-        config,
-        sock,
-        ready,
-        delay=config.settings.drain_delay,
-        on_start=surroundings.take_row,
-        on_end=surroundings.ended,
-        at_end=surroundings.close,
-    ).run()
 
 
 @contextmanager

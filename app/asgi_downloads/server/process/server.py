@@ -1,4 +1,4 @@
-"""uvicorn's server with an end of our own: what is under way is finished, and what is told twice is done at once.
+"""uvicorn's server with an end of our own: what is under way is finished; told twice, it is broken off.
 
 While it drains, new connections are refused; one that is open may ask once more and is told that
 this was the last answer. `/readyz` says 503 from the first moment on.
@@ -17,6 +17,7 @@ import uvicorn
 
 from asgi_downloads.asgi.extensions import DRAINING
 from asgi_downloads.server.http1.connection import Connection
+from asgi_downloads.server.process.streams import Terminal
 
 LAST_CALL = 0.2
 """Seconds in which a request that was on its way when the end was told still finds its connection open."""
@@ -32,9 +33,9 @@ logger = logging.getLogger("uvicorn.error")
 class Server(uvicorn.Server):
     """One process that serves. `ready` is called when connections are accepted.
 
-    Alone, it ends at SIGTERM or SIGINT, at once when told twice. With a `parent`, a pipe that ends with
-    the supervisor, it is told by that: SIGTERM ends it, SIGHUP lets its clients leave in their own
-    time, SIGQUIT ends it at once. `delay` is how many seconds it goes on accepting after it was told.
+    Alone, it ends at SIGTERM or SIGINT, at once when told twice, and when its terminal is closed. With a `parent`,
+    a pipe that ends with the supervisor, it is told by that: SIGTERM ends it, SIGHUP lets its clients leave in their
+    own time, SIGQUIT ends it at once. `delay` is how many seconds it goes on accepting after it was told.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class Server(uvicorn.Server):
         self._ready = ready
         self._delay = delay
         self._parent = parent
+        self._terminal = Terminal()
         self._patient = False
         self._told_at: float | None = None
         self._told: asyncio.Event
@@ -65,14 +67,18 @@ class Server(uvicorn.Server):
         else:
             loop.add_signal_handler(signal.SIGTERM, self._hear)
             loop.add_signal_handler(signal.SIGINT, self._hear)
-            loop.add_signal_handler(
-                signal.SIGHUP, logger.warning, "SIGHUP replaces workers, and this is one process: use --workers 2."
-            )
+            loop.add_signal_handler(signal.SIGHUP, self._hang_up)
 
     def _hear(self) -> None:
         if self._told_at is not None and monotonic() - self._told_at > SAME_WORD:
             self.end_at_once()
         self.end()
+
+    def _hang_up(self) -> None:
+        if self._terminal.gone():
+            self.end()
+        else:
+            logger.warning("SIGHUP replaces workers, and this is one process: use --workers 2.")
 
     def _orphaned(self) -> None:
         assert self._parent is not None
@@ -88,7 +94,7 @@ class Server(uvicorn.Server):
         self._told.set()
 
     def retire(self) -> None:
-        """As `end`, but idle connections last as long as they would have: somebody else accepts new ones."""
+        """Finish what is under way and let idle connections last as long as they would: others accept new ones."""
         if not self.should_exit:
             self._patient = True
             self._delay = 0.0
@@ -122,10 +128,10 @@ class Server(uvicorn.Server):
         for sock in sockets or ():
             sock.close()
         logger.info("Shutting down")
-        for connection in tuple(state.connections):
-            _ours(connection).drain()
+        for connection in self._connections():
+            connection.drain()
         await self._drain()
-        for connection in tuple(state.connections):
+        for connection in self._connections():
             connection.shutdown()
         if state.tasks:
             logger.warning("%d downloads are broken off.", len(state.tasks))
@@ -143,9 +149,9 @@ class Server(uvicorn.Server):
         timeout = self.config.timeout_graceful_shutdown
         end = float("inf") if timeout is None else begun + timeout
         while monotonic() < end and not self.force_exit:
-            for connection in tuple(state.connections):
-                _ours(connection).drain()  # also those that were accepted in the last moment
-            busy = state.tasks or any(not _ours(connection).idle() for connection in state.connections)
+            for connection in self._connections():
+                connection.drain()  # also those that were accepted in the last moment
+            busy = state.tasks or not all(connection.idle() for connection in self._connections())
             over = not state.connections if self._patient else monotonic() - begun >= LAST_CALL or not state.connections
             if over and not busy:
                 return
@@ -155,7 +161,5 @@ class Server(uvicorn.Server):
         with suppress(TimeoutError):
             await asyncio.wait_for(self._forced.wait(), seconds)
 
-
-def _ours(connection: object) -> Connection:
-    assert isinstance(connection, Connection)  # the configuration names no other protocol
-    return connection
+    def _connections(self) -> tuple[Connection, ...]:
+        return tuple(self.server_state.connections)  # type: ignore[arg-type]  # the configuration names no others

@@ -8,31 +8,34 @@ descriptor is watched, because a loop refuses to watch a transport's own.
 import asyncio
 import errno
 import os
-import select
 import socket
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from enum import Enum
-from struct import pack
+from fcntl import ioctl
+from struct import pack, unpack
+from termios import TIOCOUTQ
 from time import monotonic
 
 from uvicorn.protocols.utils import ClientDisconnected
 
+from asgi_downloads.asgi.errors import BrokenTransfer
 from asgi_downloads.server.wire import page_cache
-from asgi_downloads.server.wire.peer import BLIND_TAIL, Peer, unacknowledged
-from asgi_downloads.server.wire.wire import STEP, BrokenTransfer, Buffer, Wire
+from asgi_downloads.server.wire.queues import in_flight
+from asgi_downloads.server.wire.wire import STEP, Buffer, Wire
 from asgi_downloads.storage.threads import in_thread
 
-COLD_WINDOW = 4 << 20
-"""How much of a file that is not in the page cache a thread reads at a time, and how much the kernel reads ahead."""
+TURN = 0.002
+"""Seconds that one file may be sent in one turn of the loop; then the others have theirs."""
+
+WINDOW = 4 << 20
+"""Bytes of a file that the page cache is asked for at a time, or that a thread brings there."""
+
+FRESH = 1.0
+"""Seconds after which the page cache is asked again: what is not sent for so long may have left it."""
 
 COPY_WINDOW = 1 << 18
-"""How much of a file is in memory at a time where it has to be copied."""
-
-SETTLE_PATIENCE = 0.25
-"""Seconds without any progress after which a peer is not waited for. Until it reads, an edit in place may reach it."""
-
-CAN_SEND_FILES = hasattr(os, "sendfile") and hasattr(os, "RWF_NOWAIT")
+"""Bytes of a file that are in memory at a time where it has to be copied."""
 
 _UNSUITABLE = (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP)
 _UNREADABLE = (errno.EIO, errno.ESTALE, errno.EBADF)
@@ -47,27 +50,30 @@ class _Step(Enum):
 
 
 class SocketWire(Wire):
-    """A plain stream socket with descriptor `fd`, which the transport owns and closes."""
-
-    can_send_files = CAN_SEND_FILES
+    """A plain stream socket, which the transport owns and closes."""
 
     def __init__(
-        self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop, on_wait: Callable[[], None], fd: int
-    ):
+        self,
+        transport: asyncio.Transport,
+        loop: asyncio.AbstractEventLoop,
+        on_wait: Callable[[], None],
+        sock: socket.socket,
+    ) -> None:
         super().__init__(transport, loop, on_wait)
-        self.fd = fd
+        self.fd = sock.fileno()
+        self.in_flight = in_flight(sock)
         self._file = -1
         self._offset = 0
         self._end = 0
         self._warm_until = 0
-        self._peer: Peer | None = None
-        self._settling = False
+        """Up to here the file was in the page cache when it was asked, at `_asked_at`."""
+        self._asked_at = 0.0
 
-    def send_now(self, data: Buffer) -> int:
+    def try_send(self, parts: Sequence[Buffer]) -> int:
         if self.gone:
             raise ClientDisconnected
         try:
-            sent = os.write(self.fd, data)
+            sent = os.writev(self.fd, parts)
         except BlockingIOError:
             return 0
         except OSError as exc:
@@ -75,27 +81,23 @@ class SocketWire(Wire):
         self.accepted += sent
         return sent
 
-    async def send_rest(self, data: Sequence[Buffer]) -> None:
-        for buffer in data:
-            view = memoryview(buffer).cast("B")
-            while view:
-                sent = self.send_now(view)
-                view = view[sent:]
-                if view:
-                    await self._writable(self._wake)
+    async def send_rest(self, parts: Sequence[Buffer], sent: int) -> None:
+        rest = [memoryview(part).cast("B") for part in parts]
+        while True:
+            while rest and sent >= len(rest[0]):
+                sent -= len(rest.pop(0))
+            if not rest:
+                return
+            rest[0] = rest[0][sent:]
+            await self._writable(self._wake)
+            sent = self.try_send(rest)
 
-    async def send_file(self, file: int, offset: int, count: int, settle: bool = False, lend: bool = False) -> None:
-        """Send `count` bytes of the descriptor `file` from `offset` on, without copying them; none is a count too.
+    async def send_file(self, file: int, offset: int, count: int) -> None:
+        """Send `count` bytes of the descriptor `file` from `offset` on, by reference to its pages.
 
-        With `settle`, return only when no queue refers to pages of this or an earlier file any more, so that an edit
-        in place cannot change what was sent. For a peer of which that cannot be known the last bytes are copied.
-        With `lend`, a slice of another file will settle for this one too; for such a peer all of it is copied.
         Raises `ClientDisconnected`, and `BrokenTransfer` when the file turns out to be shorter or unreadable.
         """
-        end = offset + count
-        if (settle or lend) and self._known_peer().blind:
-            end = offset if lend else max(offset, end - BLIND_TAIL)
-        self._file, self._offset, self._end, self._warm_until = file, offset, end, offset
+        self._file, self._offset, self._end, self._warm_until = file, offset, offset + count, offset
         step = self._step()
         while step is not _Step.DONE:
             if step is _Step.MORE:
@@ -108,51 +110,49 @@ class SocketWire(Wire):
             else:
                 raise BrokenTransfer("the file became shorter while it was sent")
             step = self._step()
-        self._end = offset + count
-        while self._offset < self._end:
-            await self._copy()
-        if settle:
-            await self._settle()
         await self.share(0)
 
     def _step(self) -> _Step:
-        """One turn: at most `STEP` bytes, and only bytes that need no disk."""
-        count = min(self._end - self._offset, STEP)
-        if not count:
-            return _Step.DONE
+        """One turn: until the socket is full or the turn is over, and only bytes that need no disk."""
         if self.gone:
             raise ClientDisconnected
-        if self._offset + count > self._warm_until and not page_cache.resident(self._file, self._offset, count):
-            return _Step.COLD
-        try:
-            sent = os.sendfile(self.fd, self._file, self._offset, count)
-        except BlockingIOError:
-            return _Step.MORE
-        except OSError as exc:
-            if exc.errno in _UNSUITABLE:
-                return _Step.REFUSED
-            if exc.errno in _UNREADABLE:
-                raise BrokenTransfer(f"the file cannot be read: {exc.strerror}") from exc
-            raise self._lost(exc) from exc
-        if not sent:
-            return _Step.SHORT
-        self.accepted += sent
-        self._offset += sent
-        self._burst += sent
-        if self._offset == self._end:
-            return _Step.DONE
-        return _Step.MORE
+        begun = now = monotonic()
+        while self._offset < self._end:
+            if now - begun > TURN:
+                return _Step.MORE
+            if self._offset >= self._warm_until or now - self._asked_at > FRESH:
+                window = min(self._end - self._offset, WINDOW)
+                if not page_cache.resident(self._file, self._offset, window):
+                    return _Step.COLD
+                self._warm_until, self._asked_at = self._offset + window, now
+            try:
+                sent = os.sendfile(self.fd, self._file, self._offset, min(self._warm_until - self._offset, STEP))
+            except BlockingIOError:
+                return _Step.MORE
+            except OSError as exc:
+                if exc.errno in _UNSUITABLE:
+                    return _Step.REFUSED
+                if exc.errno in _UNREADABLE:
+                    raise BrokenTransfer(f"the file cannot be read: {exc.strerror}") from exc
+                raise self._lost(exc) from exc
+            if not sent:
+                return _Step.SHORT
+            self.accepted += sent
+            self._offset += sent
+            self._burst += sent
+            now = monotonic()
+        return _Step.DONE
 
     async def _warm(self) -> None:
         """Have a thread read the next window in; the one after it is read ahead meanwhile."""
-        window = min(self._end - self._offset, COLD_WINDOW)
-        ahead = min(self._end - self._offset - window, COLD_WINDOW)
+        window = min(self._end - self._offset, WINDOW)
+        ahead = min(self._end - self._offset - window, WINDOW)
         self._burst = 0
         try:
             await in_thread(page_cache.bring_in, self._file, self._offset, window, ahead)
         except OSError as exc:
             raise BrokenTransfer(f"the file cannot be read: {exc.strerror}") from exc
-        self._warm_until = self._offset + window
+        self._warm_until, self._asked_at = self._offset + window, monotonic()
 
     async def _copy(self) -> None:
         """Send the next window of the file by reading it."""
@@ -166,50 +166,9 @@ class SocketWire(Wire):
             raise BrokenTransfer(f"the file cannot be read: {exc.strerror}") from exc
         if not data:
             raise BrokenTransfer("the file became shorter while it was sent")
-        await self.send_rest([data])
+        await self.send([data])
         self._offset += len(data)
         await self.share(len(data))
-
-    def _known_peer(self) -> Peer:
-        if self._peer is None:
-            self._peer = Peer(self.fd)
-        return self._peer
-
-    async def _settle(self) -> None:
-        """Wait until the peer has taken everything; there is no event for that, so look again and again.
-
-        Nor is there one for a reset while nothing is read from the socket, and its queue stays as it was.
-        A peer that leaves what it has for `SETTLE_PATIENCE` may be waiting for more (SO_RCVLOWAT), and is given more.
-        """
-        peer = self._known_peer()
-        ended = select.poll()
-        ended.register(self.fd, 0)  # asks for nothing, and so is told of errors and hang-ups alone
-        pause = 0.0002
-        self._since = monotonic()
-        self._settling = True
-        unread, progress = -1, self._since
-        try:
-            while not self.gone and (left := peer.unread()):
-                now = monotonic()
-                if left != unread:
-                    unread, progress = left, now
-                elif now - progress > SETTLE_PATIENCE:
-                    return
-                if ended.poll(0):
-                    raise self._lost(ConnectionResetError(errno.ECONNRESET, os.strerror(errno.ECONNRESET)))
-                self.waiter = self.loop.create_future()
-                timer = self.loop.call_later(pause, self._wake)
-                pause = min(2 * pause, 0.05)
-                self.on_wait()
-                try:
-                    await self.waiter
-                finally:
-                    timer.cancel()
-                    self.waiter = None
-        finally:
-            self._settling = False
-        if self.gone:
-            raise ClientDisconnected
 
     def _on_writable(self) -> None:
         """The socket takes more: the next step of the file, still without waking the coroutine."""
@@ -218,7 +177,7 @@ class SocketWire(Wire):
             return
         try:
             step = self._step()
-        except ClientDisconnected as exc:
+        except (ClientDisconnected, BrokenTransfer) as exc:
             if not waiter.done():  # A lost connection has woken it already.
                 waiter.set_exception(exc)
         else:
@@ -243,9 +202,15 @@ class SocketWire(Wire):
         return step if isinstance(step, _Step) else _Step.MORE
 
     def _state(self) -> tuple[int, int]:
-        if self.gone:
-            return self.accepted, 0
-        return self.accepted, self._peer.unread() if self._peer and self._settling else unacknowledged(self.fd)
+        return self.accepted, 0 if self.gone else self._unacknowledged()
+
+    def _unacknowledged(self) -> int:
+        """Bytes in our queue; on a Unix socket, bytes that the peer has not read."""
+        try:
+            count: int = unpack("i", ioctl(self.fd, TIOCOUTQ, b"\0\0\0\0"))[0]
+        except OSError:
+            return 0
+        return count
 
     def reset_on_close(self) -> None:
         """Make the close a reset, because a plain end would look like the end of the content."""

@@ -7,7 +7,7 @@ from time import monotonic
 from uvicorn.protocols.utils import ClientDisconnected
 
 STEP = 1 << 20
-"""The most bytes one connection sends in one turn of the loop; then the others have theirs."""
+"""The most bytes that are sent in one call, and of messages in one turn of the loop; then the others have theirs."""
 
 MESSAGE_COST = 4096
 """What a message counts towards `STEP` besides its bytes, so that many small ones also leave turns to others."""
@@ -15,14 +15,11 @@ MESSAGE_COST = 4096
 Buffer = bytes | bytearray | memoryview
 
 
-class BrokenTransfer(ClientDisconnected):
-    """The answer cannot be finished and its connection is gone, by our own decision; the text says why."""
-
-
 class Wire:
     """What both kinds of connection share: the account of what was accepted and the watch for stalls."""
 
-    can_send_files = False
+    in_flight: int | None = None
+    """Bytes that the client may not have read although they were sent; None where files cannot be sent."""
     watched = -1
     """A duplicate of the socket's descriptor, while one is needed to wait with."""
 
@@ -38,13 +35,17 @@ class Wire:
         self._seen = (0, 0)
         self._since = 0.0
 
-    def send_now(self, data: Buffer) -> int:
-        """Send what goes at once; how many bytes that were. Raises `ClientDisconnected`."""
+    def try_send(self, parts: Sequence[Buffer]) -> int:
+        """Send what goes at once of the parts together; how many bytes that were. Raises `ClientDisconnected`."""
         raise NotImplementedError
 
-    async def send_rest(self, data: Sequence[Buffer]) -> None:
-        """Send all of the buffers, waiting for the socket as needed. Raises `ClientDisconnected`."""
+    async def send_rest(self, parts: Sequence[Buffer], sent: int) -> None:
+        """Send all of the parts but the first `sent` bytes, waiting for the client. Raises `ClientDisconnected`."""
         raise NotImplementedError
+
+    async def send(self, parts: Sequence[Buffer]) -> None:
+        """Send all of the parts, waiting for the client as needed. Raises `ClientDisconnected`."""
+        await self.send_rest(parts, self.try_send(parts))
 
     async def share(self, sent: int) -> None:
         """Let other connections have a turn when this one has sent much without waiting."""
@@ -108,24 +109,24 @@ class Wire:
 class TransportWire(Wire):
     """Over TLS, where only the transport can send: with its own buffer and its own back-pressure."""
 
-    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop, on_wait: Callable[[], None]):
-        super().__init__(transport, loop, on_wait)
-        self.paused = False
+    paused = False
 
-    def send_now(self, data: Buffer) -> int:
+    def try_send(self, parts: Sequence[Buffer]) -> int:
         if self.gone:
             raise ClientDisconnected
         if self.paused:
             return 0
-        self.transport.write(data)
-        self.accepted += len(data)
-        return len(data)
+        self.transport.writelines(parts)
+        sent = sum(map(len, parts))
+        self.accepted += sent
+        return sent
 
-    async def send_rest(self, data: Sequence[Buffer]) -> None:
-        for buffer in data:
-            while self.paused and not self.gone:
-                await self._wait()
-            self.send_now(buffer)
+    async def send_rest(self, parts: Sequence[Buffer], sent: int) -> None:
+        if sent:
+            return  # The transport takes all or nothing.
+        while self.paused:
+            await self._wait()
+        self.try_send(parts)
 
     async def share(self, sent: int) -> None:
         # The transport has taken the message whole; the next one is not made before this one has mostly gone.

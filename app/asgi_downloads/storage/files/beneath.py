@@ -1,13 +1,13 @@
 """Opening a name beneath a directory, and never outside it: in the kernel, or segment by segment.
 
-Both functions take bytes as the file system has them, return a new descriptor and raise `OSError`:
-EXDEV for a name that leads out, whether or not anything is there, and EAGAIN only when `cached`
-was asked for and the answer needs the disk.
+Names are bytes as the file system has them. What is returned is a new descriptor; what is raised is `OSError`, with
+EXDEV for a name that leads out, whether or not anything is there.
 """
 
 import ctypes
 import errno
 import os
+import struct
 from functools import cache
 
 READ_FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
@@ -21,47 +21,51 @@ _LINK_LIMIT = 40  # as the kernel's own
 _RACE_LIMIT = 16
 
 
-class _OpenHow(ctypes.Structure):
-    """`struct open_how` of openat2(2)."""
-
-    _fields_ = (("flags", ctypes.c_uint64), ("mode", ctypes.c_uint64), ("resolve", ctypes.c_uint64))
-
-
 @cache
-def _how(flags: int, cached: bool) -> "ctypes._CArgObject":
-    """The structure as an argument. The kernel only reads it, so one serves all threads and all calls."""
+def _how(flags: int, cached: bool) -> bytes:
+    """`struct open_how` of openat2(2). The kernel only reads it, so one serves all threads and all calls."""
     resolve = _RESOLVE_BENEATH | _RESOLVE_NO_MAGICLINKS | (_RESOLVE_CACHED if cached else 0)
-    return ctypes.byref(_OpenHow(flags, 0, resolve))
+    return struct.pack("QQQ", flags, 0, resolve)
 
 
-_CACHED = _how(READ_FLAGS, True)
 _syscall = ctypes.CDLL(None, use_errno=True).syscall
 _syscall.restype = ctypes.c_long
-_HOW_SIZE = ctypes.sizeof(_OpenHow)
+_HOW_SIZE = struct.calcsize("QQQ")
 
 
-def openat2(directory: int, name: bytes, flags: int = READ_FLAGS, *, cached: bool = False) -> int:
-    """Open `name` below the descriptor `directory`, resolved by the kernel; links may not lead out."""
-    how = _how(flags, cached)
+def open_blocking(directory: int, name: bytes, flags: int = READ_FLAGS) -> int:
+    """Open `name` below the descriptor `directory`; links may not lead out."""
+    return (openat2 if HAS_OPENAT2 else walk)(directory, name, flags)
+
+
+def open_cached(directory: int, name: bytes, flags: int = READ_FLAGS) -> int | None:
+    """Open `name` below `directory` from the kernel's memory alone; None if that needs the disk, or cannot be told."""
+    if not HAS_CACHED:
+        return None
+    fd: int = _syscall(_SYS_OPENAT2, directory, name, _how(flags, True), _HOW_SIZE)
+    if fd >= 0:
+        return fd
+    code = ctypes.get_errno()
+    if code == errno.EAGAIN:
+        return None
+    raise _error(code)
+
+
+def openat2(directory: int, name: bytes, flags: int = READ_FLAGS) -> int:
+    """`open_blocking` by the kernel's own resolution."""
+    how = _how(flags, False)
     for _ in range(_RACE_LIMIT):
         fd: int = _syscall(_SYS_OPENAT2, directory, name, how, _HOW_SIZE)
         if fd >= 0:
             return fd
         code = ctypes.get_errno()
-        # EAGAIN without `cached` means that a rename crossed our path: openat2(2) says to try again.
-        if code != errno.EINTR and (code != errno.EAGAIN or cached):
-            break
-    raise OSError(code, os.strerror(code))
-
-
-def open_cached(directory: int, name: bytes) -> int:
-    """The same for reading, from the kernel's memory alone; negative when that is not possible, for whatever reason."""
-    fd: int = _syscall(_SYS_OPENAT2, directory, name, _CACHED, _HOW_SIZE)
-    return fd
+        if code not in (errno.EINTR, errno.EAGAIN):
+            raise _error(code)
+    return walk(directory, name, flags)  # EAGAIN: again and again a rename crossed our path, which `walk` can bear
 
 
 def walk(directory: int, name: bytes, flags: int = READ_FLAGS) -> int:
-    """The same for kernels and sandboxes without openat2: one segment at a time, no link followed blindly.
+    """`open_blocking` for kernels and sandboxes without openat2: one segment at a time, no link followed blindly.
 
     `..` goes back along the descriptors held, never by the kernel's `..`, so a directory moved
     meanwhile cannot carry us out.
@@ -122,12 +126,12 @@ def _supports(*, cached: bool) -> bool:
     """Whether openat2 works here; a sandbox may refuse it with ENOSYS or EPERM, an old kernel with EINVAL."""
     root = os.open("/", os.O_PATH | os.O_CLOEXEC)
     try:
-        os.close(openat2(root, b".", os.O_PATH | os.O_CLOEXEC, cached=cached))
-    except OSError as error:
-        return error.errno == errno.EAGAIN
+        fd = _syscall(_SYS_OPENAT2, root, b".", _how(os.O_PATH | os.O_CLOEXEC, cached), _HOW_SIZE)
+        if fd >= 0:
+            os.close(fd)
+        return fd >= 0 or ctypes.get_errno() == errno.EAGAIN
     finally:
         os.close(root)
-    return True
 
 
 HAS_OPENAT2 = _supports(cached=False)

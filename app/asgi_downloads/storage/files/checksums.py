@@ -1,25 +1,19 @@
 """What was once computed of a file's content, kept across requests, workers and restarts.
 
-A record belongs to one state of one file (device, inode, size, mtime_ns, ctime_ns) and is of no use for another.
-All of it can be computed again: whatever goes wrong with the table costs time, never a request.
+A record belongs to one state of one file and is of no use for another. All of it can be computed again: whatever goes
+wrong with the table costs time, never a request.
 """
 
-import fcntl
 import logging
-import os
 import sqlite3
-import threading
-import time
-import zlib
-from array import array
-from asyncio import get_running_loop
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import Self
 
-from asgi_downloads.storage.files.listing import Listing
+from asgi_downloads.storage.files.state import FileState
+from asgi_downloads.storage.idle import IdleTimer
 
 ROW_LIMIT = 1_000_000
 """Records kept; about 100 bytes of disk each."""
@@ -28,108 +22,75 @@ _FILE_NAME = "checksums.sqlite"
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS checksum (
-    dev INTEGER NOT NULL, inode INTEGER NOT NULL, form TEXT NOT NULL,
-    size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL, ctime_ns INTEGER NOT NULL,
-    crc INTEGER NOT NULL, blocks BLOB NOT NULL, seal INTEGER NOT NULL
+    dev INTEGER NOT NULL, inode INTEGER NOT NULL, kind TEXT NOT NULL,
+    size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL, ctime_ns INTEGER NOT NULL, value BLOB NOT NULL
 );
-CREATE UNIQUE INDEX IF NOT EXISTS file ON checksum (dev, inode, form);
+CREATE UNIQUE INDEX IF NOT EXISTS file ON checksum (dev, inode, kind);
 """
 
 _FIND = """
-SELECT wanted.key, size, mtime_ns, ctime_ns, crc, blocks, seal
-FROM json_each(?) AS wanted CROSS JOIN checksum ON dev = ? AND inode = wanted.value AND form = ?
+SELECT wanted.key, size, mtime_ns, ctime_ns, checksum.value
+FROM json_each(?) AS wanted CROSS JOIN checksum ON dev = ? AND inode = wanted.value AND kind = ?
 """
 
-_INSERT = "INSERT OR REPLACE INTO checksum VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_INSERT = "INSERT OR REPLACE INTO checksum VALUES (?, ?, ?, ?, ?, ?, ?)"
 
 _PRUNE = "DELETE FROM checksum WHERE rowid <= (SELECT max(rowid) FROM checksum) - ?"
 """A record written anew gets a new, higher row id: the oldest go first."""
 
-Row = tuple[int, int, str, int, int, int, int, bytes, int]
+Row = tuple[int, int, str, int, int, int, bytes]
 
 _BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR)
 
 _logger = logging.getLogger(__name__)
 
 
-class Checksum(NamedTuple):
-    """The CRC-32 of a file's content, and the lengths of the blocks it was packed in; none if it is stored."""
-
-    crc: int
-    blocks: bytes = b""
-    """Little-endian 32-bit numbers."""
-
-
-class Known:
-    """Checksums of the files of a listing by index, as columns. `len(known)` of them are there."""
-
-    __slots__ = ("_blocks", "_count", "_crcs")
-
-    def __init__(self, files: int) -> None:
-        self._crcs = array("q", [-1]) * files
-        self._blocks: dict[int, bytes] = {}
-        self._count = 0
-
-    def __len__(self) -> int:
-        return self._count
-
-    def get(self, index: int) -> Checksum | None:
-        crc = self._crcs[index]
-        return None if crc < 0 else Checksum(crc, self._blocks.get(index, b""))
-
-    def put(self, index: int, checksum: Checksum) -> None:
-        """Add the checksum of a file that has none here."""
-        self._count += 1
-        self._crcs[index] = checksum.crc
-        if checksum.blocks:
-            self._blocks[index] = checksum.blocks
-
-
 class Checksums:
-    """The table in `directory`, or in memory alone when that is None or cannot be used.
+    """A table in `directory`, or in memory alone when that is None or cannot be used.
 
     Safe with several processes on one table; `patience` is for how many seconds to wait for another's writing.
-    One thread of its own makes every call to SQLite.
-    A `form` says how the content was packed; "" is the content itself.
+    One thread of its own makes every call to SQLite. The table is closed with this, when nobody has this any more, and
+    for the time being after `idle` seconds without a `touch`, so that its disk can be unmounted.
+    A `kind` says what a value is, such as CRC-32s in one form of packing.
     """
 
-    def __init__(self, directory: Path | None = None, *, row_limit: int = ROW_LIMIT, patience: float = 2.0) -> None:
-        self._directory = directory
-        self._row_limit = row_limit
-        self._patience = patience
+    def __init__(
+        self, directory: Path | None = None, *, row_limit: int = ROW_LIMIT, patience: float = 2.0, idle: float = 60.0
+    ) -> None:
         self._thread = ThreadPoolExecutor(1, "checksums")
-        self._database: sqlite3.Connection | None = None
-        self._pending: list[Row] = []
-        self._lock = threading.Lock()
-        self._rebuilt = False
-        self._until_prune = 0
+        self._table = _Table(directory, row_limit, patience)
+        self._idle = IdleTimer(idle, self._let_go)
 
-    async def find(self, files: Listing, form: str = "") -> Known:
-        """What is known of these files in this form; one query, however many they are."""
-        return await get_running_loop().run_in_executor(self._thread, self._find, files, form)
+    def find_blocking(self, states: Iterable[FileState], kind: str) -> list[bytes | None]:
+        """The value for each of these, or None; one query, however many they are."""
+        return self._thread.submit(self._table.find, list(states), kind).result()
 
-    def remember(self, files: Listing, found: Iterable[tuple[int, Checksum]], form: str = "") -> None:
-        """Keep what was found of these files, by index, but of none that may still change unseen.
+    def remember(self, found: Iterable[tuple[FileState, bytes]], kind: str, seen_ns: int) -> None:
+        """Keep the values of these states, which were seen at `seen_ns`, but of none that may still change unseen.
 
         Returns at once, on whatever thread it is called.
         """
-        rows = []
-        for index, (crc, blocks) in found:
-            if files.is_settled(index):
-                dev, inode, size, mtime_ns, ctime_ns, _ = files.facts(index)
-                seal = _seal(size, mtime_ns, ctime_ns, crc, blocks)
-                rows.append((dev, inode, form, size, mtime_ns, ctime_ns, crc, blocks, seal))
-        with self._lock:
-            idle = not self._pending
-            self._pending += rows
-        if idle and rows:
-            with suppress(RuntimeError):  # closed: nothing is kept any more
-                self._thread.submit(self._write)
+        rows = [
+            (state.dev, state.inode, kind, state.size, state.mtime_ns, state.ctime_ns, value)
+            for state, value in found
+            if state.is_settled(seen_ns)
+        ]
+        with suppress(RuntimeError):  # closed: nothing is kept any more
+            self._thread.submit(self._table.write, rows)
+
+    def touch(self) -> None:
+        """Say from an event loop that the table is in use."""
+        self._idle.touch()
+
+    def _let_go(self) -> None:
+        with suppress(RuntimeError):
+            self._thread.submit(self._table.rest)
 
     def close(self) -> None:
-        """Write what is pending and close the table; blocks for a moment."""
-        with suppress(RuntimeError):
-            self._thread.submit(self._close)
+        """Write what is under way and close the table; blocks for a moment."""
+        with suppress(RuntimeError):  # closed before
+            self._thread.submit(self._table.close)
         self._thread.shutdown()
 
     def __enter__(self) -> Self:
@@ -138,127 +99,89 @@ class Checksums:
     def __exit__(self, *exc: object) -> None:
         self.close()
 
-    # What follows runs in the thread.
 
-    def _find(self, files: Listing, form: str) -> Known:
-        found = Known(len(files))
-        devices, inodes = files.column("dev"), files.column("inode")
+class _Table:
+    """The database, opened when it is needed. All calls come from one thread, but the last."""
+
+    def __init__(self, directory: Path | None, row_limit: int, patience: float) -> None:
+        self._directory = directory
+        self._row_limit = row_limit
+        self._patience = patience
+        self._database: sqlite3.Connection | None = None
+        self._until_prune = 0
+
+    def find(self, states: list[FileState], kind: str) -> list[bytes | None]:
+        found: list[bytes | None] = [None] * len(states)
 
         def select(database: sqlite3.Connection) -> None:
-            for dev in set(devices):
-                indexes = [index for index, other in enumerate(devices) if other == dev]
-                wanted = str([inodes[index] for index in indexes])  # JSON too
-                for place, size, mtime_ns, ctime_ns, crc, blocks, seal in database.execute(_FIND, (wanted, dev, form)):
-                    same = (size, mtime_ns, ctime_ns) == tuple(files.facts(indexes[place])[2:5])
-                    if same and seal == _seal(size, mtime_ns, ctime_ns, crc, blocks):
-                        found.put(indexes[place], Checksum(crc, blocks))
+            for dev in {state.dev for state in states}:
+                wanted = [index for index, state in enumerate(states) if state.dev == dev]
+                inodes = str([states[index].inode for index in wanted])  # JSON too
+                for place, *facts, value in database.execute(_FIND, (inodes, dev, kind)):
+                    if states[wanted[place]][2:] == tuple(facts):
+                        found[wanted[place]] = value
 
         self._transact(select)
         return found
 
-    def _write(self) -> None:
-        with self._lock:
-            rows, self._pending = self._pending, []
+    def write(self, rows: list[Row]) -> None:
         self._transact(lambda database: database.executemany(_INSERT, rows))
         self._until_prune -= len(rows)
         if self._until_prune <= 0:
             self._transact(lambda database: database.execute(_PRUNE, (self._row_limit,)))
             self._until_prune = self._row_limit // 16
 
-    def _close(self) -> None:
-        if self._pending:
-            self._write()
+    def rest(self) -> None:
+        """Close until the next use, if what is in the table outlives that."""
+        if self._directory is not None:
+            self.close()
+
+    def close(self) -> None:
         if self._database is not None:
             self._database.close()
             self._database = None
 
+    # Whoever had the table may have gone without closing it, as a site that mounts the application does.
+    def __del__(self) -> None:
+        self.close()
+
     def _transact(self, action: Callable[[sqlite3.Connection], object]) -> None:
-        """Run `action` in a transaction: on the table as it is, else on a rebuilt one, else in memory."""
-        for _ in range(3):
+        """Run `action` in a transaction: on the table as it is, else on a new one, else in memory."""
+        for place in ("table", "new table", "memory"):
             try:
                 if self._database is None:
                     self._database = _open(self._directory, self._patience)
                 with self._database:
                     action(self._database)
-            except (sqlite3.Error, OSError) as error:
-                if not self._recover(error):
-                    return
-            else:
                 return
-
-    def _recover(self, error: sqlite3.Error | OSError) -> bool:
-        """Put another table in the place of one that failed; False when it is only busy."""
-        code = (getattr(error, "sqlite_errorcode", None) or sqlite3.SQLITE_CANTOPEN) & 0xFF
-        if code in _BUSY:
-            return False
-        if self._database is not None:
-            self._database.close()
-            self._database = None
-        damaged = code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR)
-        if damaged and self._directory is not None and not self._rebuilt:
-            self._rebuilt = True
-            _logger.warning("checksum table is damaged and starts anew: %s", error)
-            with suppress(sqlite3.Error, OSError):
-                _rebuild(self._directory)
-        else:
-            _logger.warning("checksum table is kept in memory: %s", error)
-            self._directory = None
-        return True
+            except (sqlite3.Error, OSError) as error:
+                code = (getattr(error, "sqlite_errorcode", None) or sqlite3.SQLITE_CANTOPEN) & 0xFF
+                if code in _BUSY:
+                    return
+                self.close()
+                if place == "table" and code in _DAMAGED and self._directory is not None:
+                    _logger.warning("checksum table is damaged and starts anew: %s", error)
+                    with suppress(OSError):  # whoever has it open goes on with what has no name then
+                        for path in self._directory.glob(_FILE_NAME + "*"):
+                            path.unlink(missing_ok=True)
+                else:
+                    _logger.warning("checksum table is kept in memory: %s", error)
+                    self._directory = None
 
 
 def _open(directory: Path | None, patience: float) -> sqlite3.Connection:
-    if directory is None:
-        path = ":memory:"
-    else:
+    if directory is not None:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        path = str(directory / _FILE_NAME)
-    database = sqlite3.connect(path, timeout=patience)
+    path = ":memory:" if directory is None else directory / _FILE_NAME
+    database = sqlite3.connect(path, timeout=patience, check_same_thread=False)
     try:
-        _use_wal(database, patience)
+        with suppress(
+            sqlite3.OperationalError
+        ):  # busy: SQLite does not wait for this one, and another has done it then
+            database.execute("PRAGMA journal_mode = WAL")
         database.execute("PRAGMA synchronous = NORMAL")
         database.executescript(_SCHEMA)
     except BaseException:
         database.close()
         raise
     return database
-
-
-def _use_wal(database: sqlite3.Connection, patience: float) -> None:
-    """SQLite does not wait by itself for others to be out of the way of this, as it does for everything else."""
-    until = time.monotonic() + patience
-    while True:
-        try:
-            database.execute("PRAGMA journal_mode = WAL")
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF not in _BUSY or time.monotonic() > until:
-                raise
-            time.sleep(0.005)
-        else:
-            return
-
-
-def _rebuild(directory: Path) -> None:
-    """Remove a damaged table, unless another process has already done so."""
-    with _locked(directory):
-        path = directory / _FILE_NAME
-        with suppress(sqlite3.Error), closing(_open(directory, 2.0)) as database:
-            if database.execute("PRAGMA quick_check(1)").fetchone() == ("ok",):
-                return
-        for suffix in ("-wal", "-shm", ""):  # the table last: an interrupted removal leaves it damaged
-            Path(f"{path}{suffix}").unlink(missing_ok=True)
-
-
-@contextmanager
-def _locked(directory: Path) -> Iterator[None]:
-    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(fd)
-
-
-def _seal(size: int, mtime_ns: int, ctime_ns: int, crc: int, blocks: bytes) -> int:
-    """Betrays a record that a failing disk has altered: a wrong CRC would make every archive unreadable."""
-    mixed = crc ^ size ^ mtime_ns ^ ctime_ns
-    return (zlib.crc32(blocks, mixed & 0xFFFFFFFF) if blocks else mixed) & 0xFFFFFFFF

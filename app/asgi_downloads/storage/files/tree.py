@@ -1,72 +1,70 @@
 """A directory whose files may be served. The one way in: by descriptor, never by a joined path."""
 
-import errno
 import os
 import time
-from collections.abc import Generator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
+from typing import Generic, TypeVar
 
-from asgi_downloads.storage.errors import Exhausted, NotFound, OutsideRoot, StorageError, Unavailable
+from asgi_downloads.storage.errors import NotFound, OutsideRoot, from_oserror
 from asgi_downloads.storage.files import beneath
 from asgi_downloads.storage.files.openfile import OpenFile
+from asgi_downloads.storage.idle import IdleTimer
 from asgi_downloads.storage.threads import in_thread
 
-_DIRECTORY_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+DIRECTORY_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
-_ROOT_CHECK_INTERVAL = 1.0
-"""Seconds for which an opened root is trusted to be still what its path names."""
-
-_MEANING: dict[int, type[StorageError]] = {
-    errno.EXDEV: OutsideRoot,
-    errno.EMFILE: Exhausted,
-    errno.ENFILE: Exhausted,
-    errno.ENOMEM: Exhausted,
-    errno.EIO: Unavailable,
-    errno.ESTALE: Unavailable,
-}
-"""What a failed open means. Every other errno is `NotFound`, also a refusal: who may not read learns nothing."""
+Name = bytes | str
+"""Relative to a directory, with or without `/`. Text stands for UTF-8, whatever the locale, and for bytes that are not
+UTF-8 as `surrogateescape` writes them."""
 
 
 class Directory:
-    """An open directory; names are resolved beneath it, and links may not lead out of it."""
+    """An open directory; names are resolved beneath it, and links may not lead out of it.
+
+    What opens raises `NotFound` (also for what is of another kind, and `Forbidden`), `OutsideRoot`, `Exhausted`,
+    `Unavailable`. `..._blocking` may wait for the disk; `..._cached` gives None instead.
+    """
 
     __slots__ = ("__weakref__", "fd")
 
     def __init__(self, fd: int) -> None:
         self.fd = fd
 
-    def open(self, name: str) -> "_Opening":
-        """`async with directory.open(name) as file:` gives an `OpenFile`.
+    def open(self, name: Name) -> "_Opening[OpenFile]":
+        """`async with directory.open(name) as file:` gives an `OpenFile`."""
+        return _Opening(self, name, beneath.READ_FLAGS, OpenFile)
 
-        `name` is relative and may hold `/`. Raises `NotFound` (also for what is not a regular
-        file), `OutsideRoot`, `Exhausted`, `Unavailable`.
-        """
-        return _Opening(self, name)
+    def open_blocking(self, name: Name) -> OpenFile:
+        """The regular file of that name."""
+        return OpenFile(self.descriptor_blocking(name))
 
-    def open_now(self, name: str) -> OpenFile:
-        """The same without waiting for the event loop: for worker threads, as it may wait for the disk."""
-        with _translated():
-            return OpenFile(_open(self.fd, _encode(name), beneath.READ_FLAGS))
-
-    def open_cached(self, name: str) -> OpenFile | None:
-        """The same if the kernel can answer from memory, else None; for the event loop."""
-        fd = _open_cached(self.fd, _encode(name), beneath.READ_FLAGS)
+    def open_cached(self, name: Name) -> OpenFile | None:
+        """The regular file of that name, if the kernel finds it in memory."""
+        fd = self.descriptor_cached(name)
         return None if fd is None else OpenFile(fd)
 
-    def subtree(self, name: str) -> "_Descent":
-        """`async with directory.subtree(name) as below:` gives the `Directory` of that name; raises as `open`."""
-        return _Descent(self, name)
+    def subtree(self, name: Name) -> "_Opening[Directory]":
+        """`async with directory.subtree(name) as below:` gives the `Directory` of that name."""
+        return _Opening(self, name, DIRECTORY_FLAGS, Directory)
 
-    def subtree_now(self, name: str) -> "Directory":
-        """The same for worker threads."""
-        with _translated():
-            return Directory(_open(self.fd, _encode(name), _DIRECTORY_FLAGS))
+    def descriptor_blocking(self, name: Name, flags: int = beneath.READ_FLAGS) -> int:
+        """A new descriptor of whatever has that name, the caller's to close."""
+        try:
+            return beneath.open_blocking(self.fd, encode(name), flags)
+        except OSError as error:
+            raise from_oserror(error) from error
 
-    def subtree_cached(self, name: str) -> "Directory | None":
-        """The same if the kernel can answer from memory, else None; for the event loop."""
-        fd = _open_cached(self.fd, _encode(name), _DIRECTORY_FLAGS)
-        return None if fd is None else Directory(fd)
+    def descriptor_cached(self, name: Name, flags: int = beneath.READ_FLAGS) -> int | None:
+        """A new descriptor of whatever has that name, if the kernel finds it in memory."""
+        try:
+            return beneath.open_cached(self.fd, encode(name), flags)
+        except OSError as error:
+            raise from_oserror(error) from error
+
+    def duplicate(self) -> "Directory":
+        """The same open directory for an owner that outlives this one."""
+        return Directory(os.dup(self.fd))
 
     def close(self) -> None:
         """Give the descriptor back; a second call does nothing."""
@@ -82,117 +80,85 @@ class Directory:
 class Tree:
     """The directory at a path, which may appear, vanish or be replaced while the service runs.
 
-    The descriptor is kept and compared with the path once a second, so a deployment that swaps
-    the directory is seen without a look-up for each request.
+    The descriptor is kept and compared with the path every `check` seconds, so a deployment that swaps the directory
+    is seen without a look-up for each request. After `idle` seconds without one it is let go of, so that a disk can
+    be unmounted. Blocks for a moment, and raises `NotFound` while nothing is there.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, check: float = 1.0, idle: float = 60.0) -> None:
         self.root = root
+        self.check = check
+        self._idle = IdleTimer(idle, self._let_go)
         self._directory: Directory | None = None
         self._identity: tuple[int, int] | None = None
         self._checked = 0.0
 
-    def open(self, name: str) -> "_Opening":
-        """As `Directory.open`."""
-        return _Opening(self.directory(), name)
+    def open(self, name: Name) -> "_Opening[OpenFile]":
+        """`Directory.open` in the directory as it is now."""
+        return self.directory().open(name)
 
-    def subtree(self, name: str) -> "_Descent":
-        """As `Directory.subtree`."""
-        return _Descent(self.directory(), name)
+    def subtree(self, name: Name) -> "_Opening[Directory]":
+        """`Directory.subtree` in the directory as it is now."""
+        return self.directory().subtree(name)
 
     def directory(self) -> Directory:
-        """The root, open; `NotFound` while there is none."""
+        """The root, open. Whoever uses it across an `await` holds on to it and not to its number."""
         now = time.monotonic()
-        if self._directory is None or now - self._checked > _ROOT_CHECK_INTERVAL:
+        if self._directory is None or now - self._checked > self.check:
             self._checked = now
             self._refresh()
         assert self._directory is not None
         return self._directory
 
     def _refresh(self) -> None:
-        with _translated():
-            try:
-                facts = os.stat(self.root)
-                identity = (facts.st_dev, facts.st_ino)
-                if self._directory is None or identity != self._identity:
-                    fd = os.open(self.root, _DIRECTORY_FLAGS)
-                    self._directory, self._identity = Directory(fd), identity
-            except OSError:
-                self._directory = None
-                raise
+        try:
+            status = os.stat(self.root)
+            identity = (status.st_dev, status.st_ino)
+            if self._directory is None or identity != self._identity:
+                fd = os.open(self.root, DIRECTORY_FLAGS)
+                self._directory, self._identity = Directory(fd), identity
+            self._idle.touch()
+        except OSError as error:
+            self._directory = None
+            raise from_oserror(error) from error
+
+    def _let_go(self) -> None:
+        self._directory = None
 
 
-class _Opening:
-    """Opens on entry, from memory if possible, closes on exit."""
+T = TypeVar("T", bound=OpenFile | Directory)
 
-    __slots__ = ("_directory", "_file", "_name")
 
-    def __init__(self, directory: Directory, name: str) -> None:
+class _Opening(Generic[T]):
+    """What is opened on entry, from memory if possible, and closed on exit."""
+
+    __slots__ = ("_directory", "_flags", "_kind", "_name", "_opened")
+
+    def __init__(self, directory: Directory, name: Name, flags: int, kind: Callable[[int], T]) -> None:
         self._directory = directory
         self._name = name
+        self._flags = flags
+        self._kind = kind
 
-    async def __aenter__(self) -> OpenFile:
-        file = self._directory.open_cached(self._name)
-        if file is None:
-            file = await in_thread(self._directory.open_now, self._name)
-        self._file = file
-        return file
+    async def __aenter__(self) -> T:
+        fd = self._directory.descriptor_cached(self._name, self._flags)
+        self._opened = await in_thread(self._blocking) if fd is None else self._kind(fd)
+        return self._opened
 
-    async def __aexit__(self, *exc: object) -> None:
-        self._file.close()
-
-
-class _Descent:
-    """The same for a directory."""
-
-    __slots__ = ("_below", "_directory", "_name")
-
-    def __init__(self, directory: Directory, name: str) -> None:
-        self._directory = directory
-        self._name = name
-
-    async def __aenter__(self) -> Directory:
-        below = self._directory.subtree_cached(self._name)
-        if below is None:
-            below = await in_thread(self._directory.subtree_now, self._name)
-        self._below = below
-        return below
+    def _blocking(self) -> T:
+        return self._kind(self._directory.descriptor_blocking(self._name, self._flags))
 
     async def __aexit__(self, *exc: object) -> None:
-        self._below.close()
+        self._opened.close()
 
 
-def _open(directory: int, name: bytes, flags: int) -> int:
-    if beneath.HAS_OPENAT2:
-        return beneath.openat2(directory, name, flags)
-    return beneath.walk(directory, name, flags)
-
-
-def _open_cached(directory: int, name: bytes, flags: int) -> int | None:
-    if not beneath.HAS_CACHED:
-        return None
-    try:
-        return beneath.openat2(directory, name, flags, cached=True)
-    except OSError as error:
-        if error.errno == errno.EAGAIN:
-            return None
-        raise _MEANING.get(error.errno or 0, NotFound) from error
-
-
-def _encode(name: str) -> bytes:
-    """The name as bytes for the kernel: UTF-8, whatever the locale."""
-    try:
-        encoded = name.encode()
-    except UnicodeEncodeError:
-        raise NotFound from None
-    if b"\0" in encoded:  # a C string would end there, and name another file
+def encode(name: Name) -> bytes:
+    """The name as bytes for the kernel."""
+    if isinstance(name, str):
+        try:
+            name = name.encode("utf-8", "surrogateescape")
+        except UnicodeEncodeError:  # a surrogate that stands for no byte
+            raise NotFound from None
+    if 0 in name:  # a C string would end there, and name another file
         raise OutsideRoot
-    return encoded
-
-
-@contextmanager
-def _translated() -> Generator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise _MEANING.get(error.errno or 0, NotFound) from error
+    return name

@@ -1,31 +1,24 @@
 """Which source of rows a database URL names."""
 
 from asgi_downloads.storage.errors import MissingExtra
-from asgi_downloads.storage.rows.source import RowSource
+from asgi_downloads.storage.rows.source import QUERY_TIMEOUT, RowSource
 
 
-def open_rows(url: str) -> RowSource:
+def open_rows(url: str, connections: int = 8, query_timeout: float = QUERY_TIMEOUT) -> RowSource | MissingExtra:
     """The source that `sqlite:///path` (`sqlite:////path` if absolute) or `postgresql://...` names; opens nothing yet.
 
-    Raises `ValueError` for any other URL, and `MissingExtra` when the driver is not installed.
+    `connections` bounds those to a server; a file has a bound of its own. `query_timeout` is in seconds. Returns
+    `MissingExtra` when the driver is not installed, for endpoints to answer with; raises `ValueError` for another URL.
     """
     scheme, mark, rest = url.partition("://")
     if mark and scheme == "sqlite" and rest.startswith("/") and len(rest) > 1:
         from asgi_downloads.storage.rows.sqlite import SQLiteRows
 
-        return SQLiteRows(rest[1:])
+        return SQLiteRows(rest[1:], query_timeout=query_timeout)
     if mark and scheme in ("postgresql", "postgres"):
         try:
             from asgi_downloads.storage.rows.postgres import PostgresRows
-        except ModuleNotFoundError as error:
-            raise MissingExtra("postgres") from error
-        return PostgresRows(url)
+        except ModuleNotFoundError:
+            return MissingExtra("postgres")
+        return PostgresRows(url, connections=connections, query_timeout=query_timeout)
     raise ValueError(f"not a database URL that can be used: {scheme}{mark}...")
-
-
-def users(url: str) -> RowSource | MissingExtra:
-    """`open_rows`, or the error that says which extra is missing: an endpoint answers with it."""
-    try:
-        return open_rows(url)
-    except MissingExtra as missing:
-        return missing

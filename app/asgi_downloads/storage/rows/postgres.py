@@ -5,16 +5,19 @@ sink waits, so a reader that stalls stalls the server.
 """
 
 import asyncio
-import errno
-from collections.abc import AsyncGenerator
+import json
+from collections.abc import Callable
+from functools import partial
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import anyio
 import asyncpg
 
-from asgi_downloads.storage.errors import Exhausted, NotFound, StorageError, Unavailable
-from asgi_downloads.storage.rows.csv_text import with_crlf
-from asgi_downloads.storage.rows.source import BLOCK_SIZE, FORMULA_STARTS, TABLE, Csv, Notation, Selection, as_utc
+from asgi_downloads.storage.errors import Exhausted, StorageError, TimedOut, Unavailable, Unusable, from_oserror
+from asgi_downloads.storage.rows.notation import Csv, JsonLines, Notation, Number, with_crlf
+from asgi_downloads.storage.rows.source import BLOCK_SIZE, QUERY_TIMEOUT, Put, RowSource, Selection
+from asgi_downloads.storage.threads import in_thread
 
 CONNECT_TIMEOUT = 5.0
 """Seconds until a server that does not answer counts as away."""
@@ -23,77 +26,81 @@ CLOSE_TIMEOUT = 2.0
 """Seconds for a connection to end in good order: its query cancelled, the server told."""
 
 _SESSION = (
-    "BEGIN READ ONLY; SET LOCAL DateStyle = 'ISO, YMD'; SET LOCAL TimeZone = 'UTC';"
+    "BEGIN READ ONLY; SET LOCAL statement_timeout = {0:.0f};"
+    # What a value looks like must not depend on what somebody has set for this database, role or server.
+    " SET LOCAL DateStyle = 'ISO, YMD'; SET LOCAL TimeZone = 'UTC'; SET LOCAL IntervalStyle = 'postgres';"
+    " SET LOCAL bytea_output = 'hex'; SET LOCAL lc_monetary = 'C'; SET LOCAL standard_conforming_strings = on;"
+    " SET LOCAL extra_float_digits = 1;"  # the shortest text that reads back alike
     # In the order of an index rather than sorted: the first row must not wait for the last.
     " SET LOCAL enable_sort = off; SET LOCAL max_parallel_workers_per_gather = 0"
 )
-_ERRORS = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
+_NUMBERS = ("int2", "int4", "int8", "float4", "float8", "numeric")
+_ERRORS = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
 Connection = Any
 """asyncpg's; it has no types."""
 
 
-class PostgresRows:
-    """The users table of the database that a `postgresql://` URL names."""
+class PostgresRows(RowSource):
+    """The database that a `postgresql://` URL names."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        connections: int = 8,
+        query_timeout: float = QUERY_TIMEOUT,
+        connect_timeout: float = CONNECT_TIMEOUT,
+    ) -> None:
+        super().__init__(connections, query_timeout)
         self.url = url
+        self.connect_timeout = connect_timeout
 
-    async def lines(self, selection: Selection, notation: Notation) -> AsyncGenerator[bytes]:
+    async def read(self, selection: Selection, notation: Notation, put: Put, *, probing: bool = False) -> None:
         connection = await self._connect()
-        sink = _Sink(crlf=isinstance(notation, Csv))
-        copying = asyncio.ensure_future(_copy(connection, selection, notation, sink))
-        copying.add_done_callback(sink.end)
+        sink = _Sink(put)
+        statement = _select(selection, in_order=not probing)
+        copying = asyncio.ensure_future(_copy(connection, statement, notation, sink, self.query_timeout))
         try:
-            while block := await sink.take():
-                yield block
+            await asyncio.wait((copying,))
             copying.result()
         finally:
-            with anyio.CancelScope(shield=True):
-                if sink.begun and not copying.done():
-                    # The server ends a COPY that it cannot send. Told to cancel it, asyncpg 0.32 takes what still
-                    # arrives for the answer to something else.
-                    connection.terminate()
-                copying.cancel()  # of no effect if it is done; a query that has sent nothing yet is ended so
-                await asyncio.gather(copying, return_exceptions=True)
-                await _close(connection)
-
-    async def check(self) -> None:
-        connection = await self._connect()
-        try:
-            await connection.execute(f"SELECT FROM {TABLE} LIMIT 1")
-        except _ERRORS as error:
-            raise _translated(error) from error
-        finally:
-            with anyio.CancelScope(shield=True):
-                await _close(connection)
-
-    async def aclose(self) -> None:
-        """Nothing outlives an export."""
+            if sink.begun and not copying.done():
+                # The server ends a COPY that it cannot send. Told to cancel it, asyncpg 0.32 takes what still arrives
+                # for the answer to something else.
+                connection.terminate()
+            copying.cancel()  # of no effect if it is done; a query that has sent nothing yet is ended so
+            await _close(connection, copying)
 
     async def _connect(self) -> Connection:
+        named = "application_name" in parse_qs(urlsplit(self.url).query)
         try:
-            # No statement is prepared, so that a pooler before the server does no harm.
-            return await asyncpg.connect(self.url, timeout=CONNECT_TIMEOUT, statement_cache_size=0)
-        except _ERRORS as error:
+            return await asyncpg.connect(
+                self.url,
+                timeout=self.connect_timeout,
+                statement_cache_size=0,  # nothing is left for a pooler before the server to trip over
+                server_settings=None if named else {"application_name": "asgi-downloads"},
+            )
+        except (*_ERRORS, ValueError) as error:
             raise _translated(error) from error
 
 
 class _Sink:
-    """Between asyncpg, which pushes, and the reader, who pulls; has room for one block."""
+    """Between asyncpg, which pushes rows as they come, and a reader of blocks."""
 
-    def __init__(self, crlf: bool) -> None:
+    def __init__(self, put: Put) -> None:
         self.begun = False
         """Whether any row has come."""
-        self._crlf = crlf
-        self._in_quotes = False
+        self.head = b""
+        self.finish: Callable[[bytes], bytes] = with_crlf
+        """Makes our lines of COPY's."""
+        self.takes_time = False
+        self._put = put
         self._parts: list[bytes] = []
         self._length = 0
         self._enough = 1  # the first rows leave as they come
-        self._blocks: asyncio.Queue[bytes] = asyncio.Queue()
-        self._taken = asyncio.Event()
 
-    async def put(self, data: bytes) -> None:
+    async def push(self, data: bytes) -> None:
         """What asyncpg calls with a number of whole rows; it reads no more until this returns."""
         self.begun = True
         self._parts.append(data)
@@ -103,80 +110,83 @@ class _Sink:
             await self.flush()
 
     async def flush(self) -> None:
-        """Hand over what there is, as soon as the block before it has been taken."""
-        block = b"".join(self._parts)
+        """Hand over what there is, once the reader has taken the block before it."""
+        block, self.head = self.head, b""
+        if self._parts:
+            rows = b"".join(self._parts)
+            block += await in_thread(self.finish, rows) if self.takes_time else self.finish(rows)
         self._parts.clear()
         self._length = 0
-        if self._crlf:
-            block, self._in_quotes = with_crlf(block, self._in_quotes)
-        while not self._blocks.empty():
-            self._taken.clear()
-            await self._taken.wait()
         if block:
-            self._blocks.put_nowait(block)
-
-    async def take(self) -> bytes:
-        """The next block; empty when there are no more."""
-        block = await self._blocks.get()
-        self._taken.set()
-        return block
-
-    def end(self, copying: "asyncio.Future[None]") -> None:
-        """No more blocks, for better or worse."""
-        self._blocks.put_nowait(b"")
+            await self._put(block)
 
 
-async def _copy(connection: Connection, selection: Selection, notation: Notation, sink: _Sink) -> None:
-    # Neither control character occurs in JSON, so that COPY leaves it as it is.
-    marks = {"delimiter": notation.delimiter} if isinstance(notation, Csv) else {"delimiter": "\x02", "quote": "\x01"}
+async def _copy(connection: Connection, statement: str, notation: Notation, sink: _Sink, seconds: float) -> None:
     try:
-        await connection.execute(_SESSION)
-        await connection.copy_from_query(_query(selection, notation), output=sink.put, format="csv", **marks)
+        await connection.execute(_SESSION.format(seconds * 1000))
+        columns = (await connection.prepare(statement, name="")).get_attributes()
+        names = tuple(column.name for column in columns)
+        sink.head = notation.head(names)
+        marks = {"delimiter": "\x02", "quote": "\x01"}  # neither is in JSON, so that COPY leaves that as it is
+        if isinstance(notation, JsonLines):
+            # Within a value of type json a line break is white space.
+            line = "replace(replace(row_to_json(_row_)::text COLLATE \"C\", E'\\n', ' '), E'\\r', ' ')"
+            statement, sink.finish = f"SELECT {line} FROM ({statement}) _row_", bytes
+        elif notation.for_excel or len(names) == 1:  # cells have to be looked at
+            places = [f"c{place}" for place in range(len(names))]
+            types = ["" if column.type.name in _NUMBERS else "::text" for column in columns]
+            cells = ", ".join(map("".join, zip(places, types, strict=True)))
+            statement = f"SELECT json_build_array({cells}) FROM ({statement}) _row_({', '.join(places)})"
+            sink.finish, sink.takes_time = partial(_rewritten, notation, names), True
+        else:
+            marks = {"delimiter": notation.delimiter}
+        await connection.copy_from_query(statement, output=sink.push, format="csv", **marks)
     except _ERRORS as error:
         raise _translated(error) from error
     await sink.flush()
 
 
-async def _close(connection: Connection) -> None:
+def _rewritten(notation: Csv, names: tuple[str, ...], block: bytes) -> bytes:
+    """Lines of CSV out of lines that are JSON arrays of cells: numbers, and all else as text."""
+    rows = json.loads(b"[%b]" % block[:-1].replace(b"\n", b","), parse_int=Number, parse_float=Number)
+    return notation.lines(names, [*map(tuple, rows)])
+
+
+async def _close(connection: Connection, copying: "asyncio.Future[None]") -> None:
+    """End the connection, after its COPY, whoever is cancelled meanwhile."""
     try:
-        await connection.close(timeout=CLOSE_TIMEOUT)
-    except _ERRORS:  # close() has aborted it: the server was gone or silent
+        with anyio.CancelScope(shield=True):
+            await asyncio.gather(copying, return_exceptions=True)
+            await connection.close(timeout=CLOSE_TIMEOUT)
+    except _ERRORS:  # it was gone or silent
+        pass
+    finally:
         connection.terminate()
 
 
-def _query(selection: Selection, notation: Notation) -> str:
+def _select(selection: Selection, in_order: bool) -> str:
     """The SELECT to copy. A request puts nothing into it but words and digits of our own."""
-    columns = selection.columns
-    if isinstance(notation, Csv):
-        wanted = ", ".join(_cell(column, notation, alone=len(columns) == 1) for column in columns)
-    else:
-        wanted = "row_to_json(r)"
     conditions = [
-        f"created_at::timestamptz {comparison} TIMESTAMPTZ '{as_utc(time).isoformat(' ', 'microseconds')}'"
-        for comparison, time in ((">=", selection.since), ("<", selection.until))
-        if time is not None
+        f"{selection.moment}::timestamptz {comparison} TIMESTAMPTZ '{time.isoformat(' ', 'microseconds')}'"
+        for comparison, time in selection.span.items()
     ]
     where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
+    order = " ORDER BY id" if in_order else ""  # without an index that would read all rows, even for one
     limit = f" LIMIT {selection.limit:d}" if selection.limit is not None else ""
-    return f"SELECT {wanted} FROM (SELECT {', '.join(columns)} FROM {TABLE}{where} ORDER BY id{limit}) r"
+    return f"SELECT {', '.join(selection.columns)} FROM {selection.table}{where}{order}{limit}"
 
 
-def _cell(column: str, notation: Csv, alone: bool) -> str:
-    """A cell for COPY to quote. Alone on its line an empty one becomes `""`, as an empty line is no cell."""
-    if notation.for_excel:
-        starts = ", ".join(f"'{start}'" for start in FORMULA_STARTS)
-        numbers = "'int2'::regtype, 'int4', 'int8', 'float4', 'float8', 'numeric'"
-        column = (
-            f"CASE WHEN left({column}::text, 1) IN ({starts}) AND pg_typeof({column}) NOT IN ({numbers})"
-            f" THEN '''' || {column}::text ELSE {column}::text END"
-        )
-    return f"coalesce(({column})::text, '')" if alone else column
+_PASSING = ("08", "40", "53", "55", "57", "58")
+"""Classes of SQLSTATE that time may mend: connections, conflicts, resources, locks, operators, the system."""
 
 
 def _translated(error: Exception) -> StorageError:
     """What an error of the driver means; its text stays in the chain, for the log."""
-    if isinstance(error, (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError)):
-        return NotFound(str(error))
-    if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM):
-        return Exhausted(str(error))
-    return Unavailable(str(error))
+    text = str(error) or type(error).__name__
+    if isinstance(error, asyncpg.QueryCanceledError):
+        return TimedOut(text)
+    if isinstance(error, OSError) and isinstance(from_oserror(error), Exhausted):
+        return Exhausted(text)
+    state = getattr(error, "sqlstate", None)
+    passes = state[:2] in _PASSING if state else isinstance(error, OSError) or not isinstance(error, ValueError)
+    return Unavailable(text) if passes else Unusable(text)

@@ -1,30 +1,27 @@
-"""Rows from SQLite: read-only, one connection and one read transaction for each export, made into lines by SQL.
-
-A block is one SELECT over a window of rowids: `||` joins cells, group_concat joins lines, and Python sees one bytes
-object for some thousand rows. Which cells need quotes is then found by searching the block, as few do. SQL that looks
-at each cell is half as fast, and for what that cannot do: a guard against formulas, JSON, separators within cells.
-"""
+"""Rows from SQLite: read-only, one connection and one read transaction for each export, blocks made in threads."""
 
 import asyncio
+import logging
 import os
 import sqlite3
 import threading
-from collections.abc import AsyncGenerator, Callable, Generator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import aclosing, closing
+from collections.abc import Generator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import closing
 from functools import partial
 from urllib.parse import quote
 
-from asgi_downloads.storage.errors import Exhausted, FileChanged, NotFound, StorageError, Unavailable
-from asgi_downloads.storage.read_ahead import ahead
-from asgi_downloads.storage.rows.csv_text import is_regular
-from asgi_downloads.storage.rows.source import BLOCK_SIZE, FIRST_ROWS, TABLE, Csv, Notation, Selection
-from asgi_downloads.storage.rows.sqlite_text import LAST_ROWID, Statements
+import anyio
 
-MOST_ROWS = 1 << 15
+from asgi_downloads.storage.errors import Exhausted, FileChanged, StorageError, Unavailable, Unusable, from_oserror
+from asgi_downloads.storage.rows.notation import Notation, has_replacement
+from asgi_downloads.storage.rows.source import QUERY_TIMEOUT, Put, RowSource, Selection
+from asgi_downloads.storage.rows.sqlite_lines import lines
 
-VALUE_LIMIT = 1 << 24
-"""The most bytes of one value in SQLite, our blocks included: bounds the memory of an export."""
+logger = logging.getLogger("asgi_downloads")
+
+CONNECTIONS = 200
+"""Exports at a time. A connection costs a file and some 150 KiB, so that stalled clients set the bound."""
 
 LOCK_WAIT = 2.0
 """Seconds to wait for a writer that has the database locked."""
@@ -33,122 +30,106 @@ POOL_SIZE = 8
 PROGRESS_STEPS = 200_000
 """Steps of SQLite's machine, a few milliseconds, between two looks at whether the reader has gone."""
 
+_CACHE = "PRAGMA cache_size = -128"  # in KiB; a page is read once, so that more of it would be for nothing
 
-class SQLiteRows:
-    """The users table of the SQLite database in the file `path`, also while others write to it."""
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+class SQLiteRows(RowSource):
+    """The SQLite database in the file `path`, also while others write to it."""
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        connections: int = CONNECTIONS,
+        query_timeout: float = QUERY_TIMEOUT,
+        lock_wait: float = LOCK_WAIT,
+    ) -> None:
+        super().__init__(connections, query_timeout)
         self.path = os.path.abspath(path)
+        self.lock_wait = lock_wait
         self._pool = ThreadPoolExecutor(POOL_SIZE, thread_name_prefix="rows")
+        self._probing = ThreadPoolExecutor(1, thread_name_prefix="probe")
 
-    async def lines(self, selection: Selection, notation: Notation) -> AsyncGenerator[bytes]:
-        async with aclosing(ahead(self._pool, partial(_blocks, self.path, selection, notation))) as blocks:
-            async for finish in blocks:
-                # SQLite meanwhile makes the next block, without the interpreter's lock.
-                yield await asyncio.wrap_future(self._pool.submit(finish))
-
-    async def check(self) -> None:
-        async with aclosing(self.lines(Selection(limit=1), Csv())) as lines:
-            await anext(lines, b"")
+    async def read(self, selection: Selection, notation: Notation, put: Put, *, probing: bool = False) -> None:
+        pool, stopped = self._probing if probing else self._pool, threading.Event()
+        blocks = self._blocks_blocking(selection, notation, stopped)
+        try:
+            # One job for each block, so that no thread is held for a reader that is slow.
+            while (block := await asyncio.wrap_future(making := pool.submit(next, blocks, None))) is not None:
+                if block:
+                    await put(block)
+        finally:
+            stopped.set()
+            closed = pool.submit(_close_blocking, blocks, making)  # takes place even if nobody can wait for it
+            with anyio.CancelScope(shield=True):
+                await asyncio.wrap_future(closed)
 
     async def aclose(self) -> None:
         self._pool.shutdown(wait=False)
+        self._probing.shutdown(wait=False)
 
+    def _blocks_blocking(self, selection: Selection, notation: Notation, stopped: threading.Event) -> Generator[bytes]:
+        """What `RowSource.lines` gives; empty blocks now and then, while nothing is found."""
+        refused: list[object] = []
 
-Unfinished = Callable[[], bytes]
-"""What remains to be done to a block without the database."""
+        def refuse(value: object) -> None:
+            refused.append(value)
+            raise ValueError(value)
 
-
-def _blocks(path: str, selection: Selection, notation: Notation, stopped: threading.Event) -> Generator[Unfinished]:
-    """What `RowSource.lines` gives, for threads to iterate."""
-    statements = Statements(selection, notation)
-    try:
-        connection, frozen = _open(path)
-        with closing(connection):
-            connection.set_progress_handler(stopped.is_set, PROGRESS_STEPS)
-            connection.execute("BEGIN")  # from the first SELECT on, all that is read is of one moment
-            make = _by_window if _has_rowids(connection) else _by_row
-            for block in make(connection, statements):
-                if frozen is not None and frozen != _version(path):
-                    raise FileChanged
-                yield block
-    except sqlite3.Error as error:
-        raise _translated(error) from error
-
-
-def _by_window(connection: sqlite3.Connection, statements: Statements) -> Generator[Unfinished]:
-    """Walk along the rowids, never by OFFSET from the start."""
-    first, rows, left = -LAST_ROWID - 1, FIRST_ROWS, statements.limit
-    while left > 0:
-        rows = min(rows, left)
-        found = connection.execute(statements.window_end, statements.values | {"first": first, "rows": rows}).fetchone()
-        last = LAST_ROWID if found is None else found[0]
         try:
-            block, count, finish = _window(connection, statements, first, last)
-        except sqlite3.DataError:  # longer than VALUE_LIMIT
-            if rows == 1:
-                raise
-            rows = max(1, rows // 16)
-            continue
-        if count:
-            yield partial(finish, block)
-            rows = _fitting_rows(len(block), count)
-        if last == LAST_ROWID:
-            return
-        first = last + 1
-        left -= count
+            connection, version = _open(self.path, self.lock_wait)
+            with closing(connection):
+                connection.set_progress_handler(stopped.is_set, PROGRESS_STEPS)
+                connection.create_function("exact", 1, notation.real, deterministic=True)
+                connection.create_function("uncomparable", 1, refuse)
+                connection.execute("BEGIN")  # from the first SELECT on, all that is read is of one moment
+                head, told = notation.head(selection.columns), False
+                for block in lines(connection, selection, notation):
+                    if version is not None and version != _version(self.path):
+                        raise FileChanged
+                    if not told and has_replacement(block):
+                        logger.warning("an export of %s has U+FFFD, as text that is not UTF-8 becomes", self.path)
+                        told = True
+                    yield head + block if block else b""
+                    head = b"" if block else head
+                if head:
+                    yield head
+        except sqlite3.Error as error:
+            if refused:
+                where = f"{selection.table}.{selection.moment}"
+                raise Unusable(f"{where} has {refused[0]!r}, which cannot be compared with a time") from error
+            raise _translated(error) from error
 
 
-def _window(
-    connection: sqlite3.Connection, statements: Statements, first: int, last: int
-) -> tuple[bytes, int, Callable[[bytes], bytes]]:
-    """The lines of a range of rowids, how many they are, and what makes them a block."""
-    values = statements.values | {"first": first, "last": last}
-    if statements.plain is not None:
-        block, count = connection.execute(statements.plain, values).fetchone()
-        if not count or is_regular(block, count, statements.columns):
-            return block or b"", count, statements.finish_plain
-    block, count = connection.execute(statements.careful, values).fetchone()
-    return block or b"", count, statements.finish_careful
+def _close_blocking(blocks: Generator[bytes], making: "Future[bytes | None]") -> None:
+    """Free what `blocks` holds, after the block under way."""
+    wait([making])
+    blocks.close()
 
 
-def _by_row(connection: sqlite3.Connection, statements: Statements) -> Generator[Unfinished]:
-    """For what has no rowids, a view or a WITHOUT ROWID table: one cursor, in the order that SQLite gives."""
-    cursor = connection.execute(statements.by_row, statements.values | {"limit": statements.limit})
-    rows = FIRST_ROWS
-    while lines := cursor.fetchmany(rows):
-        block = statements.line_end.join([line for (line,) in lines])
-        yield partial(statements.finish_careful, block)
-        rows = _fitting_rows(len(block), len(lines))
-
-
-def _fitting_rows(length: int, rows: int) -> int:
-    """How many rows the next block may have, if `rows` had `length` bytes."""
-    return max(1, min(MOST_ROWS, BLOCK_SIZE * rows // (length + 1)))
-
-
-def _open(path: str) -> tuple[sqlite3.Connection, tuple[int, int] | None]:
+def _open(path: str, lock_wait: float) -> tuple[sqlite3.Connection, tuple[int, int] | None]:
     """Open read-only; a database that is missing is not created.
 
     Even to be read, a database in WAL mode needs its -shm file. Where that is missing and the directory does not let
     us make it, nobody has the database open, and it is read as a file that must not change; the second value returned
-    is then its version.
+    is then its version. Not if there is a journal or a -wal: what it has to say belongs to the database.
     """
-    uri = f"file:{quote(path)}?mode=ro"
+    uri = f"file:{quote(os.fsencode(path))}?mode=ro"
     try:
-        return _connect(uri), None
+        return _connect(uri, lock_wait), None
     except sqlite3.OperationalError:
-        if os.access(os.path.dirname(path), os.W_OK) or os.path.exists(path + "-wal") or not os.path.exists(path):
+        version = _version(path)
+        left = any(os.path.exists(path + companion) for companion in ("-wal", "-journal"))
+        if left or os.access(os.path.dirname(path), os.W_OK):
             raise
-    version = _version(path)
-    return _connect(f"{uri}&immutable=1"), version
+    return _connect(f"{uri}&immutable=1", lock_wait), version
 
 
-def _connect(uri: str) -> sqlite3.Connection:
-    connection = sqlite3.connect(uri, uri=True, timeout=LOCK_WAIT, isolation_level=None, check_same_thread=False)
+def _connect(uri: str, lock_wait: float) -> sqlite3.Connection:
+    connection = sqlite3.connect(uri, uri=True, timeout=lock_wait, isolation_level=None, check_same_thread=False)
     try:
-        connection.text_factory = bytes
-        connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, VALUE_LIMIT)
+        connection.text_factory = partial(str, encoding="utf-8", errors="replace")
+        connection.execute(_CACHE)
         connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone()  # the first look at the file itself
     except BaseException:
         connection.close()
@@ -157,22 +138,19 @@ def _connect(uri: str) -> sqlite3.Connection:
 
 
 def _version(path: str) -> tuple[int, int]:
+    """Size and time of the file. Raises what keeps it from being read: `Unavailable` if it is not there."""
     try:
-        facts = os.stat(path)
+        with open(path, "rb") as file:
+            facts = os.fstat(file.fileno())
+    except FileNotFoundError as error:
+        raise Unavailable(str(error)) from error
     except OSError as error:
-        raise Unavailable from error
+        raise from_oserror(error) from error
     return facts.st_size, facts.st_mtime_ns
 
 
-def _has_rowids(connection: sqlite3.Connection) -> bool:
-    kind = connection.execute("SELECT type FROM sqlite_master WHERE name = ? COLLATE NOCASE", (TABLE,)).fetchone()
-    if kind is None:
-        raise NotFound(TABLE)
-    try:
-        connection.execute(f"SELECT _rowid_ FROM {TABLE} LIMIT 0")
-    except sqlite3.OperationalError:
-        return False
-    return bool(kind[0] == b"table")  # old releases give a view rowids, all NULL
+# READONLY: a journal has to be rolled back first.
+_PASSING = ("BUSY", "LOCKED", "CANTOPEN", "IOERR", "PROTOCOL", "READONLY", "SCHEMA", "INTERRUPT")
 
 
 def _translated(error: sqlite3.Error) -> StorageError:
@@ -180,6 +158,5 @@ def _translated(error: sqlite3.Error) -> StorageError:
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
     if code in (sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_FULL):
         return Exhausted(str(error))
-    if code == sqlite3.SQLITE_ERROR:  # no such column
-        return NotFound(str(error))
-    return Unavailable(str(error))
+    passes = code in {getattr(sqlite3, f"SQLITE_{name}") for name in _PASSING}
+    return (Unavailable if passes else Unusable)(str(error))

@@ -20,7 +20,7 @@ from asgi_downloads.bodies.zip.archive import Archive
 from asgi_downloads.bodies.zip.cache import Archives
 from asgi_downloads.endpoints.bundle import BundleEndpoint
 from asgi_downloads.responses import zip as response
-from asgi_downloads.responses.zip import ZipDelivery
+from asgi_downloads.responses.zip_delivery import ZipDelivery
 from asgi_downloads.storage.files import state
 from asgi_downloads.storage.files.checksums import Checksums
 from asgi_downloads.storage.files.listing import Listing

@@ -7,8 +7,9 @@ from asgi_downloads.asgi.types import Receive, Scope, Send
 from asgi_downloads.bodies.zip.deflate import AUTO, DEFLATE, Packing
 from asgi_downloads.http.errors import HTTPError
 from asgi_downloads.http.parameters import Query
-from asgi_downloads.responses.zip import Bundle, ZipDelivery
+from asgi_downloads.responses.zip_delivery import Bundle, ZipDelivery
 from asgi_downloads.storage.errors import NotFound
+from asgi_downloads.storage.files.contents import Folder
 from asgi_downloads.storage.files.tree import Tree
 
 MISSING = "Bundle not found"
@@ -33,7 +34,7 @@ class BundleEndpoint:
             raise HTTPError(404, MISSING)
         try:
             async with self.tree.subtree(bundle_id) as directory:
-                bundle = Bundle(directory, f"bundle-{bundle_id}.zip", recursive, _PACKINGS[compression])
+                bundle = Bundle(Folder(directory, recursive), f"bundle-{bundle_id}.zip", _PACKINGS[compression])
                 await self.delivery.send(exchange, bundle)
         except NotFound:
             raise HTTPError(404, MISSING) from None

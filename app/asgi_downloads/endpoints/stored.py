@@ -10,7 +10,7 @@ from asgi_downloads.http.disposition import Kind, content_disposition, header_va
 from asgi_downloads.http.errors import HTTPError
 from asgi_downloads.http.media_types import NOSNIFF
 from asgi_downloads.http.parameters import Query
-from asgi_downloads.responses.file import Delivery, Shown
+from asgi_downloads.responses.delivery import Delivery, Shown
 from asgi_downloads.storage.errors import NotFound
 from asgi_downloads.storage.files.tree import Tree
 
@@ -50,9 +50,10 @@ def _report(report_id: str, exchange: Exchange) -> Shown:
     fields = (
         _disposition("attachment", f"report-{report_id}.pdf"),
         (b"x-report-id", header_value(report_id)),
+        (b"cache-control", b"private, max-age=3600"),
         NOSNIFF,
     )
-    return Shown(f"{report_id}.pdf", b"application/pdf", fields, b"private, max-age=3600")
+    return Shown(f"{report_id}.pdf", b"application/pdf", fields)
 
 
 def _disposition(kind: Kind, name: str) -> tuple[bytes, bytes]:

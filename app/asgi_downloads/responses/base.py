@@ -11,12 +11,11 @@ from asgi_downloads.http.message import Header
 Background = Callable[[], Awaitable[None]]
 """What is awaited once an answer was sent to its end."""
 
-_OURS = frozenset({b"content-length", b"transfer-encoding", b"accept-ranges", b"content-range"})
-"""Fields that only who sends the content can know."""
-
-
-class _Site(Protocol):
-    raw_headers: list[Header]
+_PLANNED = frozenset(
+    {b"content-length", b"transfer-encoding", b"accept-ranges", b"content-range", b"content-type", b"etag"}
+    | {b"last-modified", b"content-encoding"}
+)
+"""Fields that the plan of an answer has of its own."""
 
 
 class Response:
@@ -55,6 +54,10 @@ class Response:
 
     def fields(self, *ours: Header) -> tuple[Header, ...]:
         """Our fields but for those that the caller has set, and the caller's."""
-        theirs = [line for line in self.raw_headers if line[0] not in _OURS]
+        theirs = [line for line in self.raw_headers if line[0] not in _PLANNED]
         names = {name for name, _ in theirs}
         return (*(line for line in ours if line[0] not in names), *theirs)
+
+    def given(self, name: bytes) -> bytes | None:
+        """What the caller has set a field to."""
+        return next((value for field, value in self.raw_headers if field == name), None)

@@ -1,77 +1,105 @@
-"""How a stored file leaves, the same for every URL: opened once, validators, the plan, and the answer."""
+"""One stored file as the answer of a route."""
 
+import os
 import time
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal
 
-from asgi_downloads.asgi.answer import send_whole
 from asgi_downloads.asgi.exchange import Exchange
-from asgi_downloads.asgi.extensions import EXACT_DATE
 from asgi_downloads.asgi.respond import respond
 from asgi_downloads.bodies.stored_file import StoredFile
-from asgi_downloads.http import validators
-from asgi_downloads.http.digest import repr_digest, wants_sha256
-from asgi_downloads.http.message import Header, Representation
-from asgi_downloads.http.offload import offload
-from asgi_downloads.http.plan import is_plain, plan
-from asgi_downloads.responses.kept import keep
-from asgi_downloads.storage.errors import Busy
+from asgi_downloads.http import media_types, validators
+from asgi_downloads.http.disposition import Kind, content_disposition
+from asgi_downloads.responses.base import Background, Response
+from asgi_downloads.responses.delivery import Delivery, Shown
 from asgi_downloads.storage.files.digests import Digests
-from asgi_downloads.storage.files.tree import Tree
+from asgi_downloads.storage.files.tree import Tree, open_anywhere
 
-NO_CACHE = b"no-cache"
-"""RFC 9111 §5.2.2.4: keep it, but ask before each use. Without a word a browser may show a file of last year for weeks
-without asking (§4.2.2), also one that has been replaced since."""
-
-
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """How one URL shows one file: its name beneath the tree, its type, and the fields that go with it."""
-
-    name: str
-    content_type: bytes
-    fields: tuple[Header, ...]
-    cache_control: bytes | None = None
-    """Instead of what is said of all stored files."""
+_digests = Digests()
+_DELIVERIES = {"strict": Delivery(_digests), "portable": Delivery(_digests, portable=True)}
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """What all URLs of files have in common.
+class FileResponse(Response):
+    """A stored file: with a length, a strong validator, ranges, preconditions, and a digest for who asks (RFC 9530).
 
-    `cache_control` says how an answer may be kept. `portable` as of `validators.etag`. With `accel_prefix`, as
-    `/_files/`, nginx sends what is asked for as a whole.
+    The first eight parameters are those of Starlette's class and mean the same: `filename` makes a Content-Disposition
+    of the kind `content_disposition_type`; without `media_type` the type is that of the name; `stat_result` is not
+    looked at, as the file is opened once and everything is told from that.
+
+    With `within`, a directory, `path` may come from a client: it is resolved beneath that directory, and neither `..`
+    nor a link leads out of it. `cache_control` says how the answer may be kept; "no-cache" if not given, which is to
+    keep it and to ask before each use. `etag="portable"` leaves inode and ctime out of the validator, for replicas that
+    hold copies of one tree.
+
+    What is not there, or is no regular file, is 404, a name that leads out 400, a precondition that fails 412 and a
+    range beyond the end 416; a disk that fails is 503. With another `status_code` than 200, and for other methods than
+    GET and HEAD, the file goes out whole (RFC 9110 §14.2).
+
+        async def report(scope, receive, send):
+            await FileResponse("2026.pdf", within="/srv/reports", filename="2026.pdf")(scope, receive, send)
     """
 
-    digests: Digests
-    cache_control: bytes = NO_CACHE
-    portable: bool = False
-    accel_prefix: str = ""
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        status_code: int = 200,
+        headers: Mapping[str, str] | None = None,
+        media_type: str | None = None,
+        background: Background | None = None,
+        filename: str | None = None,
+        stat_result: os.stat_result | None = None,
+        content_disposition_type: Kind = "attachment",
+        *,
+        within: str | os.PathLike[str] | None = None,
+        cache_control: str | None = None,
+        etag: Literal["strict", "portable"] = "strict",
+    ) -> None:
+        super().__init__(status_code, headers, background)
+        self.path = os.fspath(path)
+        self.filename = filename
+        self.media_type = media_type
+        self._kind: Kind = content_disposition_type
+        self._within = within
+        self._cache_control = cache_control
+        self._delivery = _DELIVERIES[etag]
 
-    async def send(self, exchange: Exchange, tree: Tree, shown: Shown) -> None:
-        """Answer with a file of `tree`; what is kept ready to send is kept.
-
-        Raises `HTTPError` 400, 412 and 416, and as `Tree.open` and `respond`.
-        """
-        async with tree.open(shown.name) as file:
-            now = int(time.time())
-            fields = ((b"cache-control", shown.cache_control or self.cache_control), *shown.fields)
-            if wants_sha256(exchange.headers):
-                with suppress(Busy):  # RFC 9530 §4: a preference, which may go unmet
-                    digest = await exchange.while_connected(lambda: self.digests.sha256(file))
-                    fields = (*fields, repr_digest(digest))
-            modified = file.stat.st_mtime_ns // 1_000_000_000
-            representation = Representation(
-                file.size,
-                shown.content_type,
-                validators.etag(file.state, portable=self.portable),
-                validators.last_modified(modified, now, EXACT_DATE in exchange.extensions),
-                fields,
-            )
-            decided = plan(exchange.method, exchange.headers, representation, now=now)
-            if self.accel_prefix and decided.segments and is_plain(exchange.headers):
-                path = f"{self.accel_prefix}{tree.root.name}/{shown.name}"
-                await send_whole(exchange, 200, offload(decided.headers, path))
-                return
+    async def answer(self, exchange: Exchange) -> None:
+        opening = open_anywhere(self.path) if self._within is None else tree_at(self._within).open(self.path)
+        async with opening as file:
+            if self.status_code == 200 and exchange.method in ("GET", "HEAD"):
+                decided = await self._delivery.plan(exchange, file, self._shown())
+            else:
+                plainly = Exchange(exchange.scope | {"method": "GET", "headers": []}, exchange.receive, exchange.send)
+                decided = await self._delivery.plan(plainly, file, self._shown())
+                decided = replace(decided, status=self.status_code)
             await respond(exchange, decided, StoredFile(file))
-            keep(exchange.scope, decided, file, tree, shown.name)
+
+    def _shown(self) -> Shown:
+        content_type = self.given(b"content-type") or self._content_type()
+        is_inline = self.filename is None or self._kind == "inline"
+        ours = media_types.inline_fields(content_type) if is_inline else (media_types.NOSNIFF,)
+        if self.filename is not None:
+            ours = ((b"content-disposition", content_disposition(self._kind, self.filename)), *ours)
+        if self._cache_control is not None:
+            ours = (*ours, (b"cache-control", self._cache_control.encode("latin-1")))
+        return Shown(
+            self.path,
+            content_type,
+            self.fields(*ours),
+            self.given(b"etag"),
+            validators.parse_http_date(self.given(b"last-modified") or b"", int(time.time())),
+        )
+
+    def _content_type(self) -> bytes:
+        if self.media_type is None:
+            return media_types.guess(self.filename or self.path)
+        return media_types.content_type(self.media_type)
+
+
+@lru_cache(maxsize=256)
+def tree_at(path: str | os.PathLike[str]) -> Tree:
+    """The tree at that path; its descriptor is kept between requests."""
+    return Tree(Path(path))

@@ -2,6 +2,7 @@
 
 import re
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -18,11 +19,12 @@ from asgi_downloads.bodies.zip.first_deflate import deflate
 from asgi_downloads.http.disposition import content_disposition
 from asgi_downloads.http.errors import HTTPError
 from asgi_downloads.http.media_types import NOSNIFF
-from asgi_downloads.http.message import Representation
+from asgi_downloads.http.message import Header, Representation
 from asgi_downloads.http.plan import plan
 from asgi_downloads.http.validators import last_modified
-from asgi_downloads.responses.file import NO_CACHE
+from asgi_downloads.responses.delivery import NO_CACHE
 from asgi_downloads.storage.errors import FileChanged
+from asgi_downloads.storage.files.contents import Contents
 from asgi_downloads.storage.files.listing import Listing
 from asgi_downloads.storage.files.tree import Directory
 from asgi_downloads.storage.threads import in_thread
@@ -39,12 +41,13 @@ _TAG_FIELDS = (b"if-match", b"if-none-match", b"if-range")
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """One directory as an archive called `filename`; `packing` None stores the members."""
+    """Files as one archive called `filename`; `packing` None stores the members."""
 
-    directory: Directory
+    contents: Contents
     filename: str
-    recursive: bool
     packing: Packing | None
+    fields: Callable[..., tuple[Header, ...]] = lambda *ours: ours
+    """Ours, given one by one, and the caller's: `Response.fields`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +64,7 @@ class ZipDelivery:
         if isinstance(found, Archive):
             representation = self._representation(exchange, bundle, found.size, etag, found.listing, now)
             decided = plan(exchange.method, exchange.headers, representation, now=now)
-            await respond(exchange, decided, ZipBody(found, bundle.directory))
+            await respond(exchange, decided, ZipBody(found, bundle.contents.directory))
             return
         assert bundle.packing is not None
         # Its length is not known yet: the same decisions, but no ranges, and the empty plan lends its fields.
@@ -72,12 +75,12 @@ class ZipDelivery:
             return
         lines = [line for line in decided.headers if line[0] != b"content-length"]
         lines.append((b"x-accel-buffering", b"no"))  # or nginx takes all of it onto its disk
-        blocks = deflate(found, bundle.directory, bundle.packing, self.archives.resources)
+        blocks = deflate(found, bundle.contents.directory, bundle.packing, self.archives.resources)
         await respond_blocks(exchange, 200, lines, blocks)
 
     async def _look(self, exchange: Exchange, bundle: Bundle) -> tuple[Archive | Listing, bytes | None]:
         """The archive or listing, and the validator for this answer; raises 404, and `FileChanged` if it goes on."""
-        what = bundle.directory, bundle.recursive, "" if bundle.packing is None else bundle.packing.form
+        what = bundle.contents, "" if bundle.packing is None else bundle.packing.form
         for _ in range(_ATTEMPTS):
             found: Archive | Listing | None = self.archives.find_cached(*what)
             if found is None:
@@ -88,13 +91,13 @@ class ZipDelivery:
             if not isinstance(found, Archive):
                 return found, None
             with suppress(FileChanged):
-                return found, await _etag(exchange, found, bundle.directory)
+                return found, await _etag(exchange, found, bundle.contents.directory)
         raise FileChanged
 
     def _representation(
         self, exchange: Exchange, bundle: Bundle, size: int, etag: bytes | None, listing: Listing, now: int
     ) -> Representation:
-        fields = (
+        fields = bundle.fields(
             (b"cache-control", self.cache_control),
             (b"content-disposition", content_disposition("attachment", bundle.filename)),
             *(((b"x-bundle-omitted", b"%d" % listing.omitted),) if listing.omitted else ()),

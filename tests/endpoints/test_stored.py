@@ -13,6 +13,8 @@ from asgi_downloads.asgi.extensions import EXACT_DATE
 from asgi_downloads.asgi.types import Message
 from asgi_downloads.service.application import Application, create_app
 from asgi_downloads.service.settings import Settings
+from asgi_downloads.storage.errors import FileChanged
+from asgi_downloads.storage.files.openfile import OpenFile
 from tests.endpoints.conftest import FILES
 from tests.support.asgi import exchange
 
@@ -196,6 +198,21 @@ def test_a_digest_of_the_whole_comes_with_any_part_that_asks(app: Application) -
     answer = exchange(app, "/download/a.bin", headers=headers)
     assert answer.status == 206
     assert answer.headers[b"repr-digest"] == b"sha-256=:aP9j+4Lg5d/sKoSWv5r+9gitY57VUudAJo61N/pSBn8=:"
+
+
+@pytest.mark.parametrize(("times", "status"), [(0, 200), (1, 200), (3, 200), (4, 503)])
+def test_a_file_that_changes_while_its_few_bytes_are_read_is_opened_again(
+    times: int, status: int, app: Application, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A log, in the midst of a write(2), has a new time and its old size for a moment."""
+    changes = iter([FileChanged] * times)
+
+    def check(file: OpenFile) -> None:
+        if change := next(changes, None):
+            raise change
+
+    monkeypatch.setattr(OpenFile, "check", check)
+    assert exchange(app, "/download/a.bin").status == status
 
 
 def test_websockets_are_refused(app: Application) -> None:

@@ -197,7 +197,8 @@ class _Proxy:
         vars(self).update(_connection=connection, _cursor=cursor)
 
     def execute(self, *args: Any) -> sqlite3.Cursor:
-        return self._connection.cursor(self._cursor).execute(*args)
+        cursor: sqlite3.Cursor = self._connection.cursor(self._cursor)
+        return cursor.execute(*args)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._connection, name)

@@ -1,7 +1,9 @@
 """How a stored file leaves, wherever it is asked for: opened once, validators, the plan, and the answer."""
 
+import asyncio
 import time
-from contextlib import suppress
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass
 
 from asgi_downloads.asgi.answer import send_whole
@@ -15,7 +17,7 @@ from asgi_downloads.http.message import Header, Plan, Representation
 from asgi_downloads.http.offload import offload
 from asgi_downloads.http.plan import is_plain, plan
 from asgi_downloads.responses.kept import keep
-from asgi_downloads.storage.errors import Busy
+from asgi_downloads.storage.errors import Busy, FileChanged
 from asgi_downloads.storage.files.digests import Digests
 from asgi_downloads.storage.files.openfile import OpenFile
 from asgi_downloads.storage.files.tree import Tree
@@ -23,6 +25,10 @@ from asgi_downloads.storage.files.tree import Tree
 NO_CACHE = b"no-cache"
 """RFC 9111 §5.2.2.4: keep it, but ask before each use. Without a word a browser may show a file of last year for weeks
 without asking (§4.2.2), also one that has been replaced since."""
+
+
+_ATTEMPTS, _PAUSE = 4, 0.002
+"""How often a file is opened that changes while its few bytes are read, and the seconds between."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +62,8 @@ class Delivery:
 
         Raises `HTTPError` 400, 412 and 416, and as `Tree.open` and `respond`.
         """
-        async with tree.open(shown.name) as file:
+
+        async def answer(file: OpenFile) -> None:
             decided = await self.plan(exchange, file, shown)
             if self.accel_prefix and decided.segments and is_plain(exchange.headers):
                 path = f"{self.accel_prefix}{tree.root.name}/{shown.name}"
@@ -64,6 +71,8 @@ class Delivery:
                 return
             await respond(exchange, decided, StoredFile(file))
             keep(exchange.scope, decided, file, tree, shown.name)
+
+        await with_file(lambda: tree.open(shown.name), answer)
 
     async def plan(self, exchange: Exchange, file: OpenFile, shown: Shown) -> Plan:
         """The answer with this open file; raises `HTTPError` 400, 412 and 416."""
@@ -86,3 +95,18 @@ class Delivery:
             fields,
         )
         return plan(exchange.method, exchange.headers, representation, now=now)
+
+
+async def with_file(
+    opening: Callable[[], AbstractAsyncContextManager[OpenFile]], answer: Callable[[OpenFile], Awaitable[None]]
+) -> None:
+    """Open a file and answer with it; raises what either does."""
+    for left in reversed(range(_ATTEMPTS)):
+        try:
+            async with opening() as file:
+                await answer(file)
+            return
+        except FileChanged:  # before the first byte, perhaps in the midst of a write(2) that makes it longer
+            if not left:
+                raise
+            await asyncio.sleep(_PAUSE)

@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -14,8 +15,9 @@ from asgi_downloads.bodies.stored_file import StoredFile
 from asgi_downloads.http import media_types, validators
 from asgi_downloads.http.disposition import Kind, content_disposition
 from asgi_downloads.responses.base import Background, Response
-from asgi_downloads.responses.delivery import Delivery, Shown
+from asgi_downloads.responses.delivery import Delivery, Shown, with_file
 from asgi_downloads.storage.files.digests import Digests
+from asgi_downloads.storage.files.openfile import OpenFile
 from asgi_downloads.storage.files.tree import Tree, open_anywhere
 
 _digests = Digests()
@@ -67,15 +69,21 @@ class FileResponse(Response):
         self._delivery = _DELIVERIES[etag]
 
     async def answer(self, exchange: Exchange) -> None:
-        opening = open_anywhere(self.path) if self._within is None else tree_at(self._within).open(self.path)
-        async with opening as file:
-            if self.status_code == 200 and exchange.method in ("GET", "HEAD"):
-                decided = await self._delivery.plan(exchange, file, self._shown())
-            else:
-                plainly = Exchange(exchange.scope | {"method": "GET", "headers": []}, exchange.receive, exchange.send)
-                decided = await self._delivery.plan(plainly, file, self._shown())
+        asked = exchange
+        if self.status_code != 200 or exchange.method not in ("GET", "HEAD"):
+            scope = {**exchange.scope, "method": "GET", "headers": []}
+            asked = Exchange(scope, exchange.receive, exchange.send)
+
+        async def send(file: OpenFile) -> None:
+            decided = await self._delivery.plan(asked, file, self._shown())
+            if self.status_code != 200:
                 decided = replace(decided, status=self.status_code)
             await respond(exchange, decided, StoredFile(file))
+
+        await with_file(self._open, send)
+
+    def _open(self) -> AbstractAsyncContextManager[OpenFile]:
+        return open_anywhere(self.path) if self._within is None else tree_at(self._within).open(self.path)
 
     def _shown(self) -> Shown:
         content_type = self.given(b"content-type") or self._content_type()

@@ -143,9 +143,7 @@ def content_type(media_type: str) -> bytes:
 
 
 _BY_EXTENSION = {
-    extension: content_type(media_type)
-    for media_type, extensions in _TYPES.items()
-    for extension in extensions.split()
+    extension: content_type(media_type) for media_type, extensions in _TYPES.items() for extension in extensions.split()
 }
 _PREVIEWED = {extension: _BY_EXTENSION[extension] for extension in ("pdf", "png", "jpg", "jpeg", "gif", "mp4", "txt")}
 

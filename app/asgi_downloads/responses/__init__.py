@@ -1,5 +1,1 @@
 """Answers with content of a known length or in blocks: ASGI callables on the caller's own paths and rows."""
-
-from asgi_downloads.responses.delivery import FileResponse
-
-__all__ = ["FileResponse"]

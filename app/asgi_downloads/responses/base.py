@@ -1,11 +1,13 @@
 """What all response classes have in common: each is an ASGI callable that answers one request, on its own."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Protocol
+from typing import Any
 
 from asgi_downloads.asgi.exchange import Exchange
 from asgi_downloads.asgi.guard import Answer, answer_error, guarded
 from asgi_downloads.asgi.types import Receive, Scope, Send
+from asgi_downloads.http import media_types
+from asgi_downloads.http.disposition import Kind, content_disposition
 from asgi_downloads.http.message import Header
 
 Background = Callable[[], Awaitable[None]]
@@ -35,7 +37,7 @@ class Response:
         background: Background | None = None,
     ) -> None:
         self.status_code = status_code
-        self.background = background
+        self.background: Any = background  # Starlette declares a class of its own for it
         self.raw_headers: list[Header] = [
             (name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in (headers or {}).items()
         ]
@@ -61,3 +63,23 @@ class Response:
     def given(self, name: bytes) -> bytes | None:
         """What the caller has set a field to."""
         return next((value for field, value in self.raw_headers if field == name), None)
+
+    def content_type(self, name: str, media_type: str | None) -> bytes:
+        """As the caller has set it, else for a media type, else for a name."""
+        given = self.given(b"content-type")
+        if given is not None:
+            return given
+        return media_types.guess(name) if media_type is None else media_types.content_type(media_type)
+
+    def content_fields(
+        self, content_type: bytes, filename: str | None, kind: Kind, cache_control: str | None
+    ) -> tuple[Header, ...]:
+        """The fields of content that is shown, or saved as `filename`."""
+        ours: list[Header] = []
+        if cache_control is not None:
+            ours.append((b"cache-control", cache_control.encode("latin-1")))
+        if filename is not None:
+            ours.append((b"content-disposition", content_disposition(kind, filename)))
+        is_inline = filename is None or kind == "inline"
+        ours += media_types.inline_fields(content_type) if is_inline else (media_types.NOSNIFF,)
+        return self.fields(*ours)

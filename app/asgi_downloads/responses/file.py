@@ -12,16 +12,15 @@ from typing import Literal
 from asgi_downloads.asgi.exchange import Exchange
 from asgi_downloads.asgi.respond import respond
 from asgi_downloads.bodies.stored_file import StoredFile
-from asgi_downloads.http import media_types, validators
-from asgi_downloads.http.disposition import Kind, content_disposition
+from asgi_downloads.http import validators
+from asgi_downloads.http.disposition import Kind
 from asgi_downloads.responses.base import Background, Response
 from asgi_downloads.responses.delivery import Delivery, Shown, with_file
-from asgi_downloads.storage.files.digests import Digests
+from asgi_downloads.storage.files.digests import digests
 from asgi_downloads.storage.files.openfile import OpenFile
 from asgi_downloads.storage.files.tree import Tree, open_anywhere
 
-_digests = Digests()
-_DELIVERIES = {"strict": Delivery(_digests), "portable": Delivery(_digests, portable=True)}
+_DELIVERIES = {"strict": Delivery(digests()), "portable": Delivery(digests(), portable=True)}
 
 
 class FileResponse(Response):
@@ -64,7 +63,7 @@ class FileResponse(Response):
         self.filename = filename
         self.media_type = media_type
         self._kind: Kind = content_disposition_type
-        self._within = within
+        self._within = None if within is None else os.fspath(within)
         self._cache_control = cache_control
         self._delivery = _DELIVERIES[etag]
 
@@ -86,28 +85,17 @@ class FileResponse(Response):
         return open_anywhere(self.path) if self._within is None else tree_at(self._within).open(self.path)
 
     def _shown(self) -> Shown:
-        content_type = self.given(b"content-type") or self._content_type()
-        is_inline = self.filename is None or self._kind == "inline"
-        ours = media_types.inline_fields(content_type) if is_inline else (media_types.NOSNIFF,)
-        if self.filename is not None:
-            ours = ((b"content-disposition", content_disposition(self._kind, self.filename)), *ours)
-        if self._cache_control is not None:
-            ours = (*ours, (b"cache-control", self._cache_control.encode("latin-1")))
+        content_type = self.content_type(self.filename or self.path, self.media_type)
         return Shown(
             self.path,
             content_type,
-            self.fields(*ours),
+            self.content_fields(content_type, self.filename, self._kind, self._cache_control),
             self.given(b"etag"),
             validators.parse_http_date(self.given(b"last-modified") or b"", int(time.time())),
         )
 
-    def _content_type(self) -> bytes:
-        if self.media_type is None:
-            return media_types.guess(self.filename or self.path)
-        return media_types.content_type(self.media_type)
-
 
 @lru_cache(maxsize=256)
-def tree_at(path: str | os.PathLike[str]) -> Tree:
+def tree_at(path: str) -> Tree:
     """The tree at that path; its descriptor is kept between requests."""
     return Tree(Path(path))

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 
 from asgi_downloads.asgi.answer import send_whole
 from asgi_downloads.asgi.exchange import Exchange
@@ -24,6 +24,7 @@ from asgi_downloads.http.plan import plan
 from asgi_downloads.http.validators import last_modified
 from asgi_downloads.responses.delivery import NO_CACHE
 from asgi_downloads.storage.errors import FileChanged
+from asgi_downloads.storage.files.checksums import Checksums
 from asgi_downloads.storage.files.contents import Contents
 from asgi_downloads.storage.files.listing import Listing
 from asgi_downloads.storage.files.tree import Directory
@@ -127,3 +128,9 @@ async def _etag(exchange: Exchange, archive: Archive, directory: Directory) -> b
             await exchange.while_connected(lambda: archive.prepare(directory, PATIENCE))
         content, _ = await in_thread(archive.tags_blocking)
     return content or state
+
+
+@cache
+def archives() -> Archives:
+    """Those that all share who have none of their own; what is learned is kept in memory."""
+    return Archives(Checksums())

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 from asgi_downloads.storage.errors import Busy, NotFound, StorageError, from_oserror
+from asgi_downloads.storage.files.hidden import NOTHING, Hidden
 from asgi_downloads.storage.files.listing import Listing
 from asgi_downloads.storage.files.scan import scan_blocking
 from asgi_downloads.storage.files.tree import DIRECTORY_FLAGS, Directory
@@ -41,17 +42,30 @@ class Contents(ABC):
 
 @dataclass(frozen=True, slots=True)
 class Folder(Contents):
-    """All files of the directory; with `recursive` those of directories below too."""
+    """All files of one directory, the one `at` a path beneath `directory`, but for hidden ones.
+
+    The path is empty or ends in "/"; with `recursive` files of directories below are meant too.
+    """
 
     recursive: bool = False
+    at: str = ""
+    hide: Hidden = NOTHING
 
     @property
     def key(self) -> Hashable:
         identity = os.fstat(self.directory.fd)
-        return identity.st_dev, identity.st_ino, self.recursive
+        return identity.st_dev, identity.st_ino, self.recursive, self.at, self.hide
 
     def scan_blocking(self, most: int, stop: threading.Event, clock: Clock = time.time_ns) -> Listing:
-        return scan_blocking(self.directory, recursive=self.recursive, most=most, stop=stop, clock=clock)
+        return scan_blocking(
+            self.directory,
+            at=self.at,
+            recursive=self.recursive,
+            hides=self.hide.hides,
+            most=most,
+            stop=stop,
+            clock=clock,
+        )
 
 
 @dataclass(frozen=True, slots=True)

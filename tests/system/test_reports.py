@@ -24,6 +24,7 @@ def ask(port: int) -> int:
         return answer.status
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("reset", [True, False], ids=["reset", "closed"])
 def test_reports_that_nobody_waits_for_are_not_made(reset: bool, tmp_path: Path) -> None:
     """Those of all who left would take minutes: no two neighbours in a name have the same font."""

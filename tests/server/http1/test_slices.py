@@ -284,6 +284,7 @@ def test_a_file_edited_at_any_moment_never_ends_in_a_complete_answer_with_foreig
     assert served.answered[0].zero_copy
 
 
+@pytest.mark.slow
 def test_a_file_edited_while_it_is_in_the_queues_of_tcp(setup: Setup, tmp_path: Path) -> None:
     with Served(setup, Paths(tmp_path / "file")) as served:
         for read in (0, 30 * MIB, 40 * MIB, 43 * MIB, 46 * MIB):
@@ -292,6 +293,7 @@ def test_a_file_edited_while_it_is_in_the_queues_of_tcp(setup: Setup, tmp_path: 
     assert all(cycle.zero_copy for cycle in served.answered)
 
 
+@pytest.mark.slow
 def test_without_a_look_at_the_file_foreign_bytes_arrive(setup: Setup, tmp_path: Path) -> None:
     """What this is all about; if this fails, the tests above prove nothing."""
     path = tmp_path / "file"

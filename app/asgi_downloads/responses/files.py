@@ -12,7 +12,7 @@ from asgi_downloads.http.parameters import Query
 from asgi_downloads.responses.delivery import NO_CACHE, Delivery
 from asgi_downloads.responses.show import WAYS, Show
 from asgi_downloads.responses.zip_delivery import Bundle, ZipDelivery, archives
-from asgi_downloads.storage.errors import NotFound
+from asgi_downloads.storage.errors import NotFound, OutsideRoot
 from asgi_downloads.storage.files.contents import Folder
 from asgi_downloads.storage.files.digests import digests
 from asgi_downloads.storage.files.hidden import Hidden
@@ -73,7 +73,7 @@ class Files:
                 await self._archive.send(exchange, Bundle(folder, f"{name}.zip", PACKINGS["store"]))
             else:
                 raise NotFound
-        except NotFound:
+        except (NotFound, OutsideRoot):  # links that lead out are as little there as hidden names
             raise HTTPError(404) from None
 
     def _path(self, scope: Scope) -> str:

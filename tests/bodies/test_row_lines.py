@@ -134,12 +134,12 @@ async def test_the_first_row_waits_for_no_other() -> None:
 async def test_rows_that_come_slowly_do_not_wait_for_many(monkeypatch: pytest.MonkeyPatch) -> None:
     now = iter(range(10_000))
     monkeypatch.setattr(time, "monotonic", lambda: float(next(now)))
-    async with Producer[Any](([number] for number in range(9))) as producer:
+    async with Producer[Any]([number] for number in range(9)) as producer:
         assert [block async for block in row_lines(producer, None, Csv())] == [b"%d\r\n" % n for n in range(9)]
 
 
 async def test_blocks_grow_to_their_size_and_no_further() -> None:
-    async with Producer[Any]((["x" * 1000] for _ in range(3000))) as producer:
+    async with Producer[Any](["x" * 1000] for _ in range(3000)) as producer:
         sizes = [len(block) async for block in row_lines(producer, None, Csv())]
     assert sizes[0] == 1002
     assert max(sizes) < 3 << 16

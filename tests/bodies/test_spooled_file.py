@@ -5,8 +5,10 @@ import errno
 import os
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import anyio
 import pytest
 
 from asgi_downloads.bodies.spooled_file import content_tag, made_file
@@ -105,6 +107,41 @@ async def test_cancelled_anywhere_it_leaves_nothing(steps: int, files: Temporary
     task.cancel()
     await asyncio.wait((task,))
     assert os.listdir(tmp_path) == []
+
+
+async def test_what_is_written_late_for_a_request_that_left_goes_into_no_other_file(
+    files: TemporaryFiles, tmp_path: Path
+) -> None:
+    """The kernel gives the number of a closed descriptor to whoever opens next."""
+    loop = asyncio.get_running_loop()
+    go_on = threading.Event()
+    with ThreadPoolExecutor(1) as executor:
+        loop.set_default_executor(executor)
+
+        def blocks() -> Iterator[bytes]:
+            yield b"x"
+            executor.submit(go_on.wait, 5)
+            waiting.set()
+            yield b"y" * 100_000
+
+        leaving = anyio.CancelScope()
+
+        async def use() -> None:
+            with leaving:
+                async with made_file(files, blocks()):
+                    pytest.fail("the request has left")
+
+        waiting = asyncio.Event()
+        task = asyncio.create_task(use())
+        await waiting.wait()
+        leaving.cancel()
+        for _ in range(5):
+            await asyncio.sleep(0)
+        with (tmp_path / "another").open("wb") as another:
+            go_on.set()
+            await asyncio.wait((task,))
+            await asyncio.to_thread(int)  # behind whatever still waits
+            assert os.fstat(another.fileno()).st_size == 0
 
 
 def test_tags_are_equal_for_equal_content_alone() -> None:

@@ -1,7 +1,7 @@
 """A file as the answer of a route: what Starlette's class would say, and what RFC 9110 asks beyond it."""
 
+import asyncio
 import os
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -9,23 +9,24 @@ from typing import Any
 import pytest
 
 from asgi_downloads import FileResponse
-from tests.support.asgi import Recorder, exchange
+from asgi_downloads.responses.file import tree_at
+from tests.support.asgi import Recorder, exchange, http_scope
 
 pytestmark = pytest.mark.usefixtures("no_descriptor_left_but_roots")
 
 
 @pytest.fixture
 def no_descriptor_left_but_roots(no_descriptor_left: None) -> None:
-    """Trees are kept open between requests; here each is let go of with the test."""
-    from asgi_downloads.responses.file import tree_at
-
+    """Trees are kept open between requests; here each is let go of at once."""
     tree_at.cache_clear()
 
 
-def answer(path: Any, *, method: str = "GET", request: list[tuple[bytes, bytes]] | None = None, **more: Any) -> Recorder:
+def answer(
+    path: Any, *, method: str = "GET", request: list[tuple[bytes, bytes]] | None = None, **more: Any
+) -> Recorder:
     from asgi_downloads.responses.file import tree_at
 
-    found = exchange(FileResponse(path, **more), "/", method, headers=request or [])
+    found = exchange(FileResponse(path, **more), "/", method, headers=request)
     tree_at.cache_clear()
     return found
 
@@ -179,10 +180,6 @@ def test_a_background_task_runs_after_an_answer_and_after_nothing_else(
 
 
 def test_no_background_task_runs_for_a_client_that_left(root: Path) -> None:
-    import asyncio
-
-    from tests.support.asgi import http_scope
-
     ran: list[str] = []
 
     async def task() -> None:
@@ -201,5 +198,3 @@ def test_large_content_goes_to_a_server_that_takes_slices_without_a_copy(root: P
     found = exchange(FileResponse(root / "huge.bin"), "/", in_flight=1 << 18)
     assert bytes(found.content) == b"huge" * (2 << 20)
     assert any(not event.get("body") and event.get("more_body") for event in found.events)
-
-

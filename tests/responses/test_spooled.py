@@ -1,7 +1,7 @@
 """Content made for one request: whole, resumable, and gone after it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ async def async_blocks() -> AsyncIterator[bytes]:
     yield "lö".encode()
 
 
-CONTENTS = {
+CONTENTS: dict[str, Callable[[], Any]] = {
     "bytes": lambda: "hellö".encode(),
     "text": lambda: "hellö",
     "iterable": blocks,
@@ -119,3 +119,10 @@ def test_a_client_that_leaves_ends_the_making(spec_version: str) -> None:
 
     asyncio.run(run())
     assert closed == [1]
+
+
+@pytest.mark.parametrize(("method", "status"), [("POST", 200), ("GET", 201), ("HEAD", 201)])
+def test_ranges_are_for_a_200_to_get_alone(method: str, status: int) -> None:
+    found = exchange(SpooledResponse(b"hello", status), method=method, headers=[(b"range", b"bytes=0-1")])
+    assert found.status == status
+    assert bytes(found.content) == (b"" if method == "HEAD" else b"hello")

@@ -11,15 +11,17 @@ import pytest
 from asgi_downloads import ZipResponse
 from asgi_downloads.storage.files import state
 from tests.responses.conftest import FILES
-from tests.support.users import as_nobody
 from tests.support.asgi import Recorder, exchange
+from tests.support.users import as_nobody
 
 
-def answer(members: Any, request: list[tuple[bytes, bytes]] | None = None, method: str = "GET", **more: Any) -> Recorder:
-    return exchange(ZipResponse(members, **more), "/", method, headers=request or [])
+def answer(
+    members: Any, request: list[tuple[bytes, bytes]] | None = None, method: str = "GET", **more: Any
+) -> Recorder:
+    return exchange(ZipResponse(members, **more), "/", method, headers=request)
 
 
-def unpacked(content: bytes) -> dict[str, bytes]:
+def unpacked(content: bytearray) -> dict[str, bytes]:
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         assert archive.testzip() is None
         return {info.filename: archive.read(info) for info in archive.infolist()}
@@ -126,3 +128,10 @@ def test_a_member_that_was_replaced_is_in_the_next_archive(root: Path) -> None:
     after = answer({"a": root / "a.txt"})
     assert after.headers[b"etag"] != before
     assert unpacked(after.content) == {"a": b"other"}
+
+
+@pytest.mark.parametrize(("method", "status"), [("POST", 200), ("GET", 201), ("HEAD", 201)])
+def test_ranges_are_for_a_200_to_get_alone(method: str, status: int, root: Path) -> None:
+    found = answer({"a": root / "a.txt"}, [(b"range", b"bytes=0-1")], method, status_code=status)
+    assert found.status == status
+    assert len(found.content) == (0 if method == "HEAD" else int(found.headers[b"content-length"]))

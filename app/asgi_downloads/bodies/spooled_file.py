@@ -10,7 +10,7 @@ import aiofiles
 from asgi_downloads.bodies.producer import Producer, one_by_one
 from asgi_downloads.storage.files.openfile import OpenFile
 from asgi_downloads.storage.files.temporary import TemporaryFiles, not_made
-from asgi_downloads.storage.threads import in_thread
+from asgi_downloads.storage.threads import in_thread, to_the_end
 
 
 class Hash(Protocol):
@@ -27,13 +27,16 @@ async def made_file(files: TemporaryFiles, blocks: Iterable[bytes] | AsyncIterab
     Raises `Exhausted` and `Unavailable`, and what the maker of the blocks raises.
     """
     with await in_thread(files.anonymous_blocking) as content:
-        async with Producer(blocks) as producer, aiofiles.open(content.fd, "wb", closefd=False) as file:
-            async with aclosing(producer.batches(one_by_one)) as batches:
+        async with Producer(blocks) as producer, aclosing(producer.batches(one_by_one)) as batches:
+            with _not_made():
+                file = await to_the_end(aiofiles.open(content.fd, "wb", closefd=False))
+            try:
                 async for (block,) in batches:
                     with _not_made():
-                        await file.write(block)
-            with _not_made():
-                await file.flush()
+                        await to_the_end(file.write(block))
+            finally:
+                with _not_made():
+                    await to_the_end(file.close())
         content.look_again()
         yield content
 

@@ -54,6 +54,16 @@ class Response:
         if complete and self.background is not None:
             await self.background()
 
+    def asked(self, exchange: Exchange) -> Exchange:
+        """What is asked of content of a known length: ranges and preconditions only of a 200 to GET or HEAD.
+
+        RFC 9110 §14.2 defines ranges for GET alone; another status says that this is no plain representation.
+        """
+        if self.status_code == 200 and exchange.method in ("GET", "HEAD"):
+            return exchange
+        method = "HEAD" if exchange.method == "HEAD" else "GET"
+        return Exchange({**exchange.scope, "method": method, "headers": []}, exchange.receive, exchange.send)
+
     def fields(self, *ours: Header) -> tuple[Header, ...]:
         """Our fields but for those that the caller has set, and the caller's."""
         theirs = [line for line in self.raw_headers if line[0] not in _PLANNED]

@@ -4,7 +4,6 @@ import os
 import time
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
@@ -14,6 +13,7 @@ from asgi_downloads.asgi.respond import respond
 from asgi_downloads.bodies.stored_file import StoredFile
 from asgi_downloads.http import validators
 from asgi_downloads.http.disposition import Kind
+from asgi_downloads.http.message import with_status
 from asgi_downloads.responses.base import Background, Response
 from asgi_downloads.responses.delivery import Delivery, Shown, with_file
 from asgi_downloads.storage.files.digests import digests
@@ -68,16 +68,11 @@ class FileResponse(Response):
         self._delivery = _DELIVERIES[etag]
 
     async def answer(self, exchange: Exchange) -> None:
-        asked = exchange
-        if self.status_code != 200 or exchange.method not in ("GET", "HEAD"):
-            scope = {**exchange.scope, "method": "GET", "headers": []}
-            asked = Exchange(scope, exchange.receive, exchange.send)
+        asked = self.asked(exchange)
 
         async def send(file: OpenFile) -> None:
             decided = await self._delivery.plan(asked, file, self._shown())
-            if self.status_code != 200:
-                decided = replace(decided, status=self.status_code)
-            await respond(exchange, decided, StoredFile(file))
+            await respond(asked, with_status(decided, self.status_code), StoredFile(file))
 
         await with_file(self._open, send)
 

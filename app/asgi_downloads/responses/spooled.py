@@ -11,7 +11,7 @@ from asgi_downloads.asgi.respond import respond
 from asgi_downloads.bodies.spooled_file import hashed, made_file, tag_of
 from asgi_downloads.bodies.stored_file import StoredFile
 from asgi_downloads.http.disposition import Kind
-from asgi_downloads.http.message import Representation
+from asgi_downloads.http.message import Representation, with_status
 from asgi_downloads.http.plan import plan
 from asgi_downloads.responses.base import Background, Response
 from asgi_downloads.storage.files.temporary import TemporaryFiles
@@ -37,6 +37,7 @@ class SpooledResponse(Response):
     def __init__(
         self,
         content: Content,
+        status_code: int = 200,
         headers: Mapping[str, str] | None = None,
         media_type: str | None = None,
         background: Background | None = None,
@@ -46,7 +47,7 @@ class SpooledResponse(Response):
         cache_control: str = "no-store",
         temp_dir: str | os.PathLike[str] | None = None,
     ) -> None:
-        super().__init__(200, headers, background)
+        super().__init__(status_code, headers, background)
         self.content = content
         self.filename = filename
         self.media_type = media_type
@@ -63,5 +64,6 @@ class SpooledResponse(Response):
             making = stack.enter_async_context(made_file(self._files, hashed(blocks, digest)))
             file = await exchange.while_connected(lambda: making)
             representation = Representation(file.size, content_type, tag_of(digest), fields=fields)
-            decided = plan(exchange.method, exchange.headers, representation, now=int(time.time()))
-            await respond(exchange, decided, StoredFile(file))
+            asked = self.asked(exchange)
+            decided = plan(asked.method, asked.headers, representation, now=int(time.time()))
+            await respond(asked, with_status(decided, self.status_code), StoredFile(file))

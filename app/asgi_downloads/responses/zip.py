@@ -2,17 +2,16 @@
 
 import os
 from collections.abc import Iterable, Mapping
-from functools import cache
 from typing import Literal
 
 from asgi_downloads.asgi.exchange import Exchange
 from asgi_downloads.bodies.zip.deflate import PACKINGS
 from asgi_downloads.http.errors import HTTPError
 from asgi_downloads.responses.base import Background, Response
+from asgi_downloads.responses.file import tree_at
 from asgi_downloads.responses.zip_delivery import Bundle, ZipDelivery, archives
 from asgi_downloads.storage.errors import NotFound, Unreadable
 from asgi_downloads.storage.files.contents import Gathered
-from asgi_downloads.storage.files.tree import DIRECTORY_FLAGS, Directory
 
 Path = str | os.PathLike[str]
 
@@ -39,14 +38,15 @@ class ZipResponse(Response):
     def __init__(
         self,
         members: Mapping[str, Path] | Iterable[tuple[str, Path]],
+        status_code: int = 200,
+        headers: Mapping[str, str] | None = None,
+        background: Background | None = None,
         *,
         filename: str = "archive.zip",
         compression: Literal["store", "deflate", "auto"] = "store",
-        headers: Mapping[str, str] | None = None,
-        background: Background | None = None,
         cache_control: str = "no-cache",
     ) -> None:
-        super().__init__(200, headers, background)
+        super().__init__(status_code, headers, background)
         pairs = members.items() if isinstance(members, Mapping) else members
         self.members = tuple((_relative(name), os.path.abspath(os.fspath(path))) for name, path in pairs)
         self.filename = filename
@@ -55,9 +55,15 @@ class ZipResponse(Response):
 
     async def answer(self, exchange: Exchange) -> None:
         delivery = ZipDelivery(archives(), self._cache_control.encode("latin-1"))
-        bundle = Bundle(Gathered(_root(), self.members), self.filename, self._packing, self.fields)
+        bundle = Bundle(
+            Gathered(tree_at("/").directory(), self.members),
+            self.filename,
+            self._packing,
+            self.fields,
+            self.status_code,
+        )
         try:
-            await delivery.send(exchange, bundle)
+            await delivery.send(self.asked(exchange), bundle)
         except NotFound as error:
             raise HTTPError(404, f"File not found: {error}") from error
         except Unreadable as error:
@@ -67,8 +73,3 @@ class ZipResponse(Response):
 def _relative(name: str) -> str:
     """A name without what says nothing: "/" at an end, empty segments and dots."""
     return "/".join(segment for segment in name.split("/") if segment not in ("", ".")) or "_"
-
-
-@cache
-def _root() -> Directory:
-    return Directory(os.open("/", DIRECTORY_FLAGS))

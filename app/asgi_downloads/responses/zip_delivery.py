@@ -19,7 +19,7 @@ from asgi_downloads.bodies.zip.first_deflate import deflate
 from asgi_downloads.http.disposition import content_disposition
 from asgi_downloads.http.errors import HTTPError
 from asgi_downloads.http.media_types import NOSNIFF
-from asgi_downloads.http.message import Header, Representation
+from asgi_downloads.http.message import Header, Representation, with_status
 from asgi_downloads.http.plan import plan
 from asgi_downloads.http.validators import last_modified
 from asgi_downloads.responses.delivery import NO_CACHE
@@ -49,6 +49,7 @@ class Bundle:
     packing: Packing | None
     fields: Callable[..., tuple[Header, ...]] = lambda *ours: ours
     """Ours, given one by one, and the caller's: `Response.fields`."""
+    status: int = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,7 @@ class ZipDelivery:
         if isinstance(found, Archive):
             representation = self._representation(exchange, bundle, found.size, etag, found.listing, now)
             decided = plan(exchange.method, exchange.headers, representation, now=now)
-            await respond(exchange, decided, ZipBody(found, bundle.contents.directory))
+            await respond(exchange, with_status(decided, bundle.status), ZipBody(found, bundle.contents.directory))
             return
         assert bundle.packing is not None
         # Its length is not known yet: the same decisions, but no ranges, and the empty plan lends its fields.
@@ -77,7 +78,7 @@ class ZipDelivery:
         lines = [line for line in decided.headers if line[0] != b"content-length"]
         lines.append((b"x-accel-buffering", b"no"))  # or nginx takes all of it onto its disk
         blocks = deflate(found, bundle.contents.directory, bundle.packing, self.archives.resources)
-        await respond_blocks(exchange, 200, lines, blocks)
+        await respond_blocks(exchange, bundle.status, lines, blocks)
 
     async def _look(self, exchange: Exchange, bundle: Bundle) -> tuple[Archive | Listing, bytes | None]:
         """The archive or listing, and the validator for this answer; raises 404, and `FileChanged` if it goes on."""

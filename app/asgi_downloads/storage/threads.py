@@ -1,6 +1,7 @@
 """The way off the event loop for calls that may wait for a disk."""
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Awaitable, Callable
 from typing import TypeVar, TypeVarTuple
 
 import anyio
@@ -17,3 +18,14 @@ async def in_thread(function: Callable[[*Args], T], *args: *Args, limiter: anyio
     cancellation), so that nothing it uses is closed under it.
     """
     return await anyio.to_thread.run_sync(function, *args, limiter=limiter)
+
+
+async def to_the_end(work: Awaitable[T]) -> T:
+    """What `work` gives; it is waited for even if its asker is cancelled, as it uses what is closed after it."""
+    doing = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(doing)
+    except asyncio.CancelledError:
+        with anyio.CancelScope(shield=True):
+            await asyncio.wait((doing,))
+        raise

@@ -261,10 +261,11 @@ def test_who_starts_while_another_changes_to_wal_waits_and_finds_the_table(tmp_p
 def test_a_table_that_nobody_has_any_more_is_closed(tmp_path: Path) -> None:
     """From Python 3.13 on one that is not is a ResourceWarning, here an error."""
     for directory in (tmp_path, None):
+        others = threading.enumerate()
         table = Checksums(directory)
         remember(table, [(FILE, KNOWN)])
         assert find(table, FILE) == {0: KNOWN}
-        [thread] = [each for each in threading.enumerate() if each.name.startswith("checksums")]
+        [thread] = [each for each in threading.enumerate() if each not in others]
         del table
         gc.collect()
         thread.join(5)

@@ -3,6 +3,7 @@
 import io
 import os
 import zipfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,7 @@ from tests.support.asgi import Recorder, exchange
 from tests.support.users import as_nobody
 
 
-def answer(
-    members: Any, request: list[tuple[bytes, bytes]] | None = None, method: str = "GET", **more: Any
-) -> Recorder:
+def answer(members: Any, request: Iterable[tuple[bytes, bytes]] = (), method: str = "GET", **more: Any) -> Recorder:
     return exchange(ZipResponse(members, **more), "/", method, headers=request)
 
 

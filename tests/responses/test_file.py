@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,9 +22,7 @@ def no_descriptor_left_but_roots(no_descriptor_left: None) -> None:
     tree_at.cache_clear()
 
 
-def answer(
-    path: Any, *, method: str = "GET", request: list[tuple[bytes, bytes]] | None = None, **more: Any
-) -> Recorder:
+def answer(path: Any, *, method: str = "GET", request: Iterable[tuple[bytes, bytes]] = (), **more: Any) -> Recorder:
     from asgi_downloads.responses.file import tree_at
 
     found = exchange(FileResponse(path, **more), "/", method, headers=request)

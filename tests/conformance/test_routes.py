@@ -1,4 +1,4 @@
-"""The cases of stored files, on routes of a FastAPI site that returns `FileResponse`: the same answers as the service."""
+"""The cases of stored files, on routes of a FastAPI site that returns `FileResponse`: what the service answers."""
 
 import re
 from collections.abc import Iterator, Sequence

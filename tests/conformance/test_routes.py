@@ -14,6 +14,8 @@ from tests.conformance.client import Answer
 from tests.conformance.run import Bench, Recorder, verdict
 from tests.conformance.targets import Target, uvicorn
 
+pytestmark = pytest.mark.slow
+
 FILES = re.compile(rb"/(download/(?!bundle)|file/|preview/|video/|reports/(?!generate))")
 
 OF_FILES = [case for case in CASES if "uvicorn" in case.on and all(FILES.match(r.target) for r in case.exchange)]

@@ -21,6 +21,8 @@ from tests.support.own_site import FILES, PEOPLE, chart
 from tests.support.serving import serving
 from tests.support.tools import require
 
+pytestmark = pytest.mark.slow
+
 WHO = "Authorization: Bearer ada"
 
 

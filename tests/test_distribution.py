@@ -129,7 +129,7 @@ def test_response_classes_need_no_framework(built: Path, tmp_path: Path) -> None
         "200 b'made'",
         "200 b'1,2\\r\\n'",
         """200 b'{"a":1}\\n'""",
-        "200 bytearray(b'PK')",
+        "200 b'PK'",
     ]
 
 

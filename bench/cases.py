@@ -96,7 +96,8 @@ def _cold_files() -> tuple[Ask, ...]:
 
 OURS = ("ours", "ours-fallback", "ours-nginx")
 FASTAPI = ("fastapi", "fastapi-stream", "fastapi-aiofiles")
-SERVERS = (*OURS, *FASTAPI, "starlette", "granian", "aiohttp", "nginx")
+ROUTES = ("route", "route-zerocopy")
+SERVERS = (*OURS, *ROUTES, *FASTAPI, "starlette", "granian", "aiohttp", "nginx")
 SMALL = ("cpu_per_request", "requests_per_s", "p50", "p99", "first_byte", "busy", "peak")
 LONG = ("cpu_per_gib", "mib_per_s", "first_byte", "busy", "growth", "peak")
 ROWS = ("rows_per_s", "cpu_per_row", "wall", "first_byte", "growth", "peak")
@@ -132,7 +133,7 @@ CASES: tuple[Case, ...] = (
          data=("file:1GiB",)),
     Case(
         "range-64KiB", "random 64 KiB ranges of a 1 GiB file, 32 connections", _random_ranges(), Requests(32),
-        (*OURS, "fastapi", "fastapi-video", "starlette", "granian", "aiohttp", "nginx"), SMALL,
+        (*OURS, *ROUTES, "fastapi", "fastapi-video", "starlette", "granian", "aiohttp", "nginx"), SMALL,
         data=("file:1GiB",), quick=True, quick_targets=("ours", "starlette", "nginx"),
     ),
     Case("multi-range", "8 ranges of 16 KiB in one request, 32 connections", _multi_range(), Requests(32),

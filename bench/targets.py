@@ -219,6 +219,8 @@ def _offloaded(launch: Launch) -> list[tuple[int, list[str]]]:
 
 # peers
 
+_PROTOCOL = "asgi_downloads.server.protocol:AutoZeroCopy"
+
 
 def _uvicorn(app: str, launch: Launch) -> list[str]:
     return [
@@ -290,6 +292,15 @@ TARGETS: dict[str, Target | Program] = {
         Target(
             "fastapi", "FastAPI on uvicorn, FileResponse; CSV row by row",
             lambda launch: [(launch.port, _uvicorn("bench.peers.fastapi_guide:app", launch))], needs=("py:fastapi",),
+        ),
+        Target(
+            "route", "asgi_downloads.starlette.FileResponse in a FastAPI route, on uvicorn",
+            lambda launch: [(launch.port, _uvicorn("bench.peers.fastapi_routes:app", launch))], needs=("py:fastapi",),
+        ),
+        Target(
+            "route-zerocopy", "asgi_downloads.starlette.FileResponse in a FastAPI route, on uvicorn with our protocol",
+            lambda launch: [(launch.port, [*_uvicorn("bench.peers.fastapi_routes:app", launch), "--http", _PROTOCOL])],
+            needs=("py:fastapi",),
         ),
         Target(
             "fastapi-stream", "FastAPI on uvicorn, StreamingResponse with a generator",

@@ -1,11 +1,14 @@
 """What is installed: the wheel and the sdist are whole, and live beside a project whose own package is called `app`."""
 
 import os
+import re
 import subprocess
 import sys
 import sysconfig
 import tarfile
 import zipfile
+from importlib.metadata import distribution, files, requires
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -26,6 +29,31 @@ from fastapi.testclient import TestClient
 from app.main import app
 answer = TestClient(app).get("/files/download/report.pdf")
 print(answer.status_code, answer.headers["content-length"])
+"""
+
+
+ALONE = """
+import asyncio, importlib.util
+from asgi_downloads import CSVResponse, FileResponse, Files, JSONLinesResponse, SpooledResponse, ZipResponse
+
+async def ask(app):
+    async def receive():
+        await asyncio.Event().wait()
+    async def send(event):
+        sent.append(event)
+    sent = []
+    scope = {"type": "http", "method": "GET", "path": "/a", "query_string": b"", "headers": []}
+    await app(scope, receive, send)
+    return sent[0]["status"], b"".join(event.get("body", b"") for event in sent)
+
+assert importlib.util.find_spec("starlette") is None
+open("a", "w").write("hello")
+for app in (
+    FileResponse("a"), Files("."), SpooledResponse("made"), CSVResponse([[1, 2]]), JSONLinesResponse([{"a": 1}]),
+):
+    print(*asyncio.run(ask(app)))
+status, content = asyncio.run(ask(ZipResponse({"a": "a"})))
+print(status, content[:2])
 """
 
 
@@ -70,6 +98,39 @@ def test_it_lives_beside_a_project_whose_package_is_app(python: Path, tmp_path: 
     run(python, "-m", "pip", "uninstall", "-q", "--yes", "asgi-downloads", cwd=site)
     assert not list(python.parent.parent.glob("lib/*/site-packages/asgi_downloads*"))
     assert (site / "app" / "main.py").read_text() == SITE
+
+
+def needed(name: str) -> set[str]:
+    """The distributions that one needs without its extras, and those that they need."""
+    found: set[str] = set()
+    pending = [name]
+    while pending:
+        for text in requires(pending.pop()) or ():
+            dependency = re.split(r"[^\w.-]", text)[0].lower().replace("-", "_")
+            if "extra ==" not in text and dependency not in found and find_spec(dependency):
+                found.add(dependency)
+                pending.append(dependency)
+    return found
+
+
+def test_response_classes_need_no_framework(built: Path, tmp_path: Path) -> None:
+    run(sys.executable, "-m", "venv", "--without-pip", tmp_path / "venv", cwd=tmp_path)
+    python = tmp_path / "venv" / "bin" / "python"
+    packages = Path(run(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))", cwd=tmp_path).strip())
+    (wheel,) = built.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(packages)
+    for name in needed("asgi-downloads"):
+        for top in {path.parts[0] for path in files(name) or () if path.parts[0] != ".."}:
+            (packages / top).symlink_to(Path(str(distribution(name).locate_file(top))))
+    assert run(python, "-c", ALONE, cwd=tmp_path).splitlines() == [
+        "200 b'hello'",
+        "200 b'hello'",
+        "200 b'made'",
+        "200 b'1,2\\r\\n'",
+        """200 b'{"a":1}\\n'""",
+        "200 b'PK'",
+    ]
 
 
 def test_the_sdist_has_what_the_wheel_has_and_the_tests(built: Path) -> None:

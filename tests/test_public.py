@@ -12,6 +12,12 @@ from tests.support.serving import environment, serving
 from tests.system.test_life_cycle import children, fetch
 
 HOMES = {
+    "CSVResponse": "asgi_downloads.responses.rows",
+    "FileResponse": "asgi_downloads.responses.file",
+    "Files": "asgi_downloads.responses.files",
+    "JSONLinesResponse": "asgi_downloads.responses.rows",
+    "SpooledResponse": "asgi_downloads.responses.spooled",
+    "ZipResponse": "asgi_downloads.responses.zip",
     "lifespan": "asgi_downloads.service.application",
     "create_app": "asgi_downloads.service.application",
     "Settings": "asgi_downloads.service.settings",

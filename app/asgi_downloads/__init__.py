@@ -6,15 +6,38 @@ They are imported when they are first used: `import asgi_downloads` alone import
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from asgi_downloads.responses.file import FileResponse
+    from asgi_downloads.responses.files import Files
+    from asgi_downloads.responses.rows import CSVResponse, JSONLinesResponse
+    from asgi_downloads.responses.spooled import SpooledResponse
+    from asgi_downloads.responses.zip import ZipResponse
     from asgi_downloads.server.process.run import run
     from asgi_downloads.service.application import create_app, lifespan
     from asgi_downloads.service.settings import Settings
 
     __version__: str
 
-__all__ = ["Settings", "__version__", "create_app", "lifespan", "run"]
+__all__ = [
+    "CSVResponse",
+    "FileResponse",
+    "Files",
+    "JSONLinesResponse",
+    "Settings",
+    "SpooledResponse",
+    "ZipResponse",
+    "__version__",
+    "create_app",
+    "lifespan",
+    "run",
+]
 
 _HOMES = {
+    "CSVResponse": "asgi_downloads.responses.rows",
+    "FileResponse": "asgi_downloads.responses.file",
+    "Files": "asgi_downloads.responses.files",
+    "JSONLinesResponse": "asgi_downloads.responses.rows",
+    "SpooledResponse": "asgi_downloads.responses.spooled",
+    "ZipResponse": "asgi_downloads.responses.zip",
     "Settings": "asgi_downloads.service.settings",
     "create_app": "asgi_downloads.service.application",
     "lifespan": "asgi_downloads.service.application",

@@ -111,11 +111,12 @@ class Ours(Maker):
         from asgi_downloads.bodies.zip.body import ZipBody
         from asgi_downloads.bodies.zip.deflate import DEFLATE
         from asgi_downloads.bodies.zip.first_deflate import deflate
+        from asgi_downloads.storage.files.contents import Folder
         from asgi_downloads.storage.files.tree import Tree
 
         form = DEFLATE.form if self._deflated else ""
         async with Tree(folder.parent).subtree(folder.name) as directory:
-            found = await self._archives.find(directory, recursive=False, form=form)
+            found = await self._archives.find(Folder(directory), form)
             if not isinstance(found, Archive):
                 async for block in deflate(found, directory, DEFLATE, self._archives.resources):
                     sink.take(block)

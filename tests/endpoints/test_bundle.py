@@ -19,8 +19,8 @@ from asgi_downloads.asgi.types import ASGIApp, Message
 from asgi_downloads.bodies.zip.archive import Archive
 from asgi_downloads.bodies.zip.cache import Archives
 from asgi_downloads.endpoints.bundle import BundleEndpoint
-from asgi_downloads.responses import zip as response
-from asgi_downloads.responses.zip import ZipDelivery
+from asgi_downloads.responses import zip_delivery as response
+from asgi_downloads.responses.zip_delivery import ZipDelivery
 from asgi_downloads.storage.files import state
 from asgi_downloads.storage.files.checksums import Checksums
 from asgi_downloads.storage.files.listing import Listing
@@ -415,7 +415,7 @@ def test_a_bundle_that_never_stays_the_same_is_503(app: ASGIApp, root: Path, mon
         (root / "b" / "text.txt").write_bytes(TEXT)
         return found
 
-    monkeypatch.setattr("asgi_downloads.bodies.zip.cache.scan_blocking", scan_and_change)
+    monkeypatch.setattr("asgi_downloads.storage.files.contents.scan_blocking", scan_and_change)
     answer = get(app)
     assert answer.status == 503
     assert answer.headers[b"retry-after"] == b"1"
@@ -432,7 +432,7 @@ def test_a_bundle_that_changed_once_while_it_was_listed_is_listed_again(
             (root / "b" / "text.txt").write_bytes(TEXT[:-1])
         return found
 
-    monkeypatch.setattr("asgi_downloads.bodies.zip.cache.scan_blocking", scan_and_change)
+    monkeypatch.setattr("asgi_downloads.storage.files.contents.scan_blocking", scan_and_change)
     answer = get(app)
     assert answer.status == 200
     with zipfile.ZipFile(io.BytesIO(bytes(answer.content))) as archive:

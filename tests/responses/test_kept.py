@@ -10,7 +10,7 @@ import pytest
 
 from asgi_downloads.asgi.router import Route, Router
 from asgi_downloads.endpoints.stored import DOWNLOAD, StoredEndpoint
-from asgi_downloads.responses.file import Delivery
+from asgi_downloads.responses.delivery import Delivery
 from asgi_downloads.responses.kept import LARGEST, Kept
 from asgi_downloads.service.application import Application
 from asgi_downloads.storage.files import openfile

@@ -24,7 +24,7 @@ async def respond(exchange: Exchange, plan: Plan, body: Body) -> None:
     Raises what the body raises as long as nothing was sent, then `BrokenTransfer` or `Disconnected`.
     """
     total = sum(map(len, plan.segments))
-    headers = _left_alone(exchange, plan.headers) if total else plan.headers
+    headers = _left_alone(exchange, plan.headers) if plan.status < 300 else plan.headers
     if total <= COPIED:
         content = b""
         if total:
@@ -46,6 +46,7 @@ async def respond_blocks(exchange: Exchange, status: int, headers: list[Header],
     HEAD makes none (RFC 9110 §9.3.2). Whatever happens, `blocks` is closed; a hang-up ends it.
     Raises what the blocks raise before the first one, then `BrokenTransfer` or `Disconnected`.
     """
+    headers = _left_alone(exchange, headers)
     async with aclosing(blocks):
         if exchange.method == "HEAD":
             await send_whole(exchange, status, headers)
@@ -53,11 +54,7 @@ async def respond_blocks(exchange: Exchange, status: int, headers: list[Header],
 
         async def work() -> None:
             first = await anext(blocks, b"")
-            start: Message = {
-                "type": "http.response.start",
-                "status": status,
-                "headers": _left_alone(exchange, headers),
-            }
+            start: Message = {"type": "http.response.start", "status": status, "headers": headers}
             await _send_all(start, _block_events(first, blocks), exchange.send)
 
         await exchange.while_connected(work)

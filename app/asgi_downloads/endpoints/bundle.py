@@ -4,16 +4,15 @@ from dataclasses import dataclass
 
 from asgi_downloads.asgi.exchange import Exchange
 from asgi_downloads.asgi.types import Receive, Scope, Send
-from asgi_downloads.bodies.zip.deflate import AUTO, DEFLATE, Packing
+from asgi_downloads.bodies.zip.deflate import PACKINGS
 from asgi_downloads.http.errors import HTTPError
 from asgi_downloads.http.parameters import Query
-from asgi_downloads.responses.zip import Bundle, ZipDelivery
+from asgi_downloads.responses.zip_delivery import Bundle, ZipDelivery
 from asgi_downloads.storage.errors import NotFound
+from asgi_downloads.storage.files.contents import Folder
 from asgi_downloads.storage.files.tree import Tree
 
 MISSING = "Bundle not found"
-
-_PACKINGS: dict[str, Packing | None] = {"store": None, "deflate": DEFLATE, "auto": AUTO}
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,14 +25,14 @@ class BundleEndpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         exchange = Exchange(scope, receive, send)
         with Query(exchange.query_string) as query:
-            compression = query.choice("compression", "store", _PACKINGS)
+            compression = query.choice("compression", "store", PACKINGS)
             recursive = query.boolean("recursive", False)
         bundle_id = exchange.path_params["bundle_id"]
         if bundle_id == ".":  # the directory of all bundles is not one of them
             raise HTTPError(404, MISSING)
         try:
             async with self.tree.subtree(bundle_id) as directory:
-                bundle = Bundle(directory, f"bundle-{bundle_id}.zip", recursive, _PACKINGS[compression])
+                bundle = Bundle(Folder(directory, recursive), f"bundle-{bundle_id}.zip", PACKINGS[compression])
                 await self.delivery.send(exchange, bundle)
         except NotFound:
             raise HTTPError(404, MISSING) from None

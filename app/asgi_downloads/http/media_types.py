@@ -135,14 +135,15 @@ _TYPES = {
 }
 
 
-def _content_type(media_type: str) -> bytes:
-    return (f"{media_type}; charset=utf-8" if media_type.startswith("text/") else media_type).encode()
+def content_type(media_type: str) -> bytes:
+    """The Content-Type for a media type: text is UTF-8 unless it says otherwise."""
+    if media_type.startswith("text/") and "charset=" not in media_type.lower():
+        media_type += "; charset=utf-8"
+    return media_type.encode("latin-1")
 
 
 _BY_EXTENSION = {
-    extension: _content_type(media_type)
-    for media_type, extensions in _TYPES.items()
-    for extension in extensions.split()
+    extension: content_type(media_type) for media_type, extensions in _TYPES.items() for extension in extensions.split()
 }
 _PREVIEWED = {extension: _BY_EXTENSION[extension] for extension in ("pdf", "png", "jpg", "jpeg", "gif", "mp4", "txt")}
 

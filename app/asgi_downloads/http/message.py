@@ -1,7 +1,7 @@
 """Values that a response is planned with. No rule lives here, only what rules take and give."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 Header = tuple[bytes, bytes]
 """One field line: lower-case name, value without surrounding white space."""
@@ -50,3 +50,8 @@ class Plan:
     status: int
     headers: list[Header]
     segments: tuple[Segment, ...] = field(default=())
+
+
+def with_status(plan: Plan, status: int) -> Plan:
+    """The plan with another status where it says 200."""
+    return replace(plan, status=status) if plan.status == 200 != status else plan

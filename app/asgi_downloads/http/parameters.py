@@ -59,6 +59,10 @@ class Query:
                     problem["input"] = problem["input"][:100]
             raise InvalidParameters(self._problems)
 
+    def flag(self, name: str) -> bool:
+        """Whether it is there, with or without a value."""
+        return name in self._values
+
     def boolean(self, name: str, default: D) -> bool | D:
         """True for `1 true t yes y on`, False for `0 false f no n off`, in any letter case."""
         value = self._value(name)

@@ -1,1 +1,1 @@
-"""Answers with content of a known length or in blocks; each takes a body and sends it."""
+"""Answers with content of a known length or in blocks: ASGI callables on the caller's own paths and rows."""

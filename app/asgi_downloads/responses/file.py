@@ -1,93 +1,96 @@
-"""How a stored file leaves, the same for every URL: opened once, validators, the plan, and the answer."""
+"""One stored file as the answer of a route."""
 
-import asyncio
+import os
 import time
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal
 
-from asgi_downloads.asgi.answer import send_whole
 from asgi_downloads.asgi.exchange import Exchange
-from asgi_downloads.asgi.extensions import EXACT_DATE
 from asgi_downloads.asgi.respond import respond
 from asgi_downloads.bodies.stored_file import StoredFile
 from asgi_downloads.http import validators
-from asgi_downloads.http.digest import repr_digest, wants_sha256
-from asgi_downloads.http.message import Header, Representation
-from asgi_downloads.http.offload import offload
-from asgi_downloads.http.plan import is_plain, plan
-from asgi_downloads.responses.kept import keep
-from asgi_downloads.storage.errors import Busy, FileChanged
-from asgi_downloads.storage.files.digests import Digests
+from asgi_downloads.http.disposition import Kind
+from asgi_downloads.http.message import with_status
+from asgi_downloads.responses.base import Background, Response
+from asgi_downloads.responses.delivery import Delivery, Shown, with_file
+from asgi_downloads.storage.files.digests import digests
 from asgi_downloads.storage.files.openfile import OpenFile
-from asgi_downloads.storage.files.tree import Tree
+from asgi_downloads.storage.files.tree import Tree, open_anywhere
 
-NO_CACHE = b"no-cache"
-"""RFC 9111 §5.2.2.4: keep it, but ask before each use. Without a word a browser may show a file of last year for weeks
-without asking (§4.2.2), also one that has been replaced since."""
+_DELIVERIES = {"strict": Delivery(digests()), "portable": Delivery(digests(), portable=True)}
 
 
-_ATTEMPTS, _PAUSE = 4, 0.002
-"""How often a file is opened that changes while its few bytes are read, and the seconds between."""
+class FileResponse(Response):
+    """A stored file: with a length, a strong validator, ranges, preconditions, and a digest for who asks (RFC 9530).
 
+    The first eight parameters are those of Starlette's class and mean the same: `filename` makes a Content-Disposition
+    of the kind `content_disposition_type`; without `media_type` the type is that of the name; `stat_result` is not
+    looked at, as the file is opened once and everything is told from that.
 
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """How one URL shows one file: its name beneath the tree, its type, and the fields that go with it."""
+    With `within`, a directory, `path` may come from a client: it is resolved beneath that directory, and neither `..`
+    nor a link leads out of it. `cache_control` says how the answer may be kept; "no-cache" if not given, which is to
+    keep it and to ask before each use. `etag="portable"` leaves inode and ctime out of the validator, for replicas that
+    hold copies of one tree.
 
-    name: str
-    content_type: bytes
-    fields: tuple[Header, ...]
-    cache_control: bytes | None = None
-    """Instead of what is said of all stored files."""
+    What is not there, or is no regular file, is 404, a name that leads out 400, a precondition that fails 412 and a
+    range beyond the end 416; a disk that fails is 503. With another `status_code` than 200, and for other methods than
+    GET and HEAD, the file goes out whole (RFC 9110 §14.2).
 
-
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """What all URLs of files have in common.
-
-    `cache_control` says how an answer may be kept. `portable` as of `validators.etag`. With `accel_prefix`, as
-    `/_files/`, nginx sends what is asked for as a whole.
+        async def report(scope, receive, send):
+            await FileResponse("2026.pdf", within="/srv/reports", filename="2026.pdf")(scope, receive, send)
     """
 
-    digests: Digests
-    cache_control: bytes = NO_CACHE
-    portable: bool = False
-    accel_prefix: str = ""
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        status_code: int = 200,
+        headers: Mapping[str, str] | None = None,
+        media_type: str | None = None,
+        background: Background | None = None,
+        filename: str | None = None,
+        stat_result: os.stat_result | None = None,
+        content_disposition_type: Kind = "attachment",
+        *,
+        within: str | os.PathLike[str] | None = None,
+        cache_control: str | None = None,
+        etag: Literal["strict", "portable"] = "strict",
+    ) -> None:
+        super().__init__(status_code, headers, background)
+        self.path = os.fspath(path)
+        self.filename = filename
+        self.media_type = media_type
+        self._kind: Kind = content_disposition_type
+        self._within = None if within is None else os.fspath(within)
+        self._cache_control = cache_control
+        self._delivery = _DELIVERIES[etag]
 
-    async def send(self, exchange: Exchange, tree: Tree, shown: Shown) -> None:
-        """Answer with a file of `tree`; what is kept ready to send is kept.
+    async def answer(self, exchange: Exchange) -> None:
+        asked = self.asked(exchange)
 
-        Raises `HTTPError` 400, 412 and 416, and as `Tree.open` and `respond`.
-        """
-        for left in reversed(range(_ATTEMPTS)):
-            try:
-                async with tree.open(shown.name) as file:
-                    await self._send(exchange, tree, file, shown)
-                return
-            except FileChanged:  # before the first byte, perhaps in the midst of a write(2) that makes it longer
-                if not left:
-                    raise
-                await asyncio.sleep(_PAUSE)
+        async def send(file: OpenFile) -> None:
+            decided = await self._delivery.plan(asked, file, self._shown())
+            await respond(asked, with_status(decided, self.status_code), StoredFile(file))
 
-    async def _send(self, exchange: Exchange, tree: Tree, file: OpenFile, shown: Shown) -> None:
-        now = int(time.time())
-        fields = ((b"cache-control", shown.cache_control or self.cache_control), *shown.fields)
-        if wants_sha256(exchange.headers):
-            with suppress(Busy):  # RFC 9530 §4: a preference, which may go unmet
-                digest = await exchange.while_connected(lambda: self.digests.sha256(file))
-                fields = (*fields, repr_digest(digest))
-        modified = file.stat.st_mtime_ns // 1_000_000_000
-        representation = Representation(
-            file.size,
-            shown.content_type,
-            validators.etag(file.state, portable=self.portable),
-            validators.last_modified(modified, now, EXACT_DATE in exchange.extensions),
-            fields,
+        await with_file(self._open, send)
+
+    def _open(self) -> AbstractAsyncContextManager[OpenFile]:
+        return open_anywhere(self.path) if self._within is None else tree_at(self._within).open(self.path)
+
+    def _shown(self) -> Shown:
+        content_type = self.content_type(self.filename or self.path, self.media_type)
+        return Shown(
+            self.path,
+            content_type,
+            self.content_fields(content_type, self.filename, self._kind, self._cache_control),
+            self.given(b"etag"),
+            validators.parse_http_date(self.given(b"last-modified") or b"", int(time.time())),
         )
-        decided = plan(exchange.method, exchange.headers, representation, now=now)
-        if self.accel_prefix and decided.segments and is_plain(exchange.headers):
-            path = f"{self.accel_prefix}{tree.root.name}/{shown.name}"
-            await send_whole(exchange, 200, offload(decided.headers, path))
-            return
-        await respond(exchange, decided, StoredFile(file))
-        keep(exchange.scope, decided, file, tree, shown.name)
+
+
+@lru_cache(maxsize=256)
+def tree_at(path: str) -> Tree:
+    """The tree at that path; its descriptor is kept between requests."""
+    return Tree(Path(path))

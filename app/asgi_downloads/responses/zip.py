@@ -1,126 +1,75 @@
-"""A directory as one ZIP archive, made while it is sent: with a length, a validator and ranges once it is known."""
+"""Files from anywhere as one ZIP archive, as the answer of a route."""
 
-import re
-import time
-from contextlib import suppress
-from dataclasses import dataclass
-from functools import partial
+import os
+from collections.abc import Iterable, Mapping
+from typing import Literal
 
-from asgi_downloads.asgi.answer import send_whole
 from asgi_downloads.asgi.exchange import Exchange
-from asgi_downloads.asgi.extensions import EXACT_DATE
-from asgi_downloads.asgi.respond import respond, respond_blocks
-from asgi_downloads.bodies.zip.archive import Archive
-from asgi_downloads.bodies.zip.body import ZipBody
-from asgi_downloads.bodies.zip.cache import Archives
-from asgi_downloads.bodies.zip.deflate import Packing
-from asgi_downloads.bodies.zip.first_deflate import deflate
-from asgi_downloads.http.disposition import content_disposition
+from asgi_downloads.bodies.zip.deflate import PACKINGS
 from asgi_downloads.http.errors import HTTPError
-from asgi_downloads.http.media_types import NOSNIFF
-from asgi_downloads.http.message import Representation
-from asgi_downloads.http.plan import plan
-from asgi_downloads.http.validators import last_modified
-from asgi_downloads.responses.file import NO_CACHE
-from asgi_downloads.storage.errors import FileChanged
-from asgi_downloads.storage.files.listing import Listing
-from asgi_downloads.storage.files.tree import Directory
-from asgi_downloads.storage.threads import in_thread
+from asgi_downloads.responses.base import Background, Response
+from asgi_downloads.responses.file import tree_at
+from asgi_downloads.responses.zip_delivery import Bundle, ZipDelivery, archives
+from asgi_downloads.storage.errors import NotFound, Unreadable
+from asgi_downloads.storage.files.contents import Gathered
 
-EMPTY = "No files in bundle"
-
-PATIENCE = 0.25
-"""Seconds that an answer may wait for CRCs, for a validator that every replica gives alike."""
-
-_ATTEMPTS = 3
-_CONTENT_TAG = re.compile(rb'"z-[0-9a-f]{32}"')
-_TAG_FIELDS = (b"if-match", b"if-none-match", b"if-range")
+Path = str | os.PathLike[str]
 
 
-@dataclass(frozen=True, slots=True)
-class Bundle:
-    """One directory as an archive called `filename`; `packing` None stores the members."""
+class ZipResponse(Response):
+    """Files as one ZIP archive, made while it is sent: with a length, a strong validator and ranges, so it resumes.
 
-    directory: Directory
-    filename: str
-    recursive: bool
-    packing: Packing | None
+    `members` are pairs, or a mapping, of a name in the archive and the path of a file or a directory, which becomes a
+    directory there with all that is below it. Names may have "/" in them; they are made safe for Windows, macOS and
+    Linux, and of those that collide the later ones are numbered. Paths come from no client: links are followed, but
+    within a directory none that leads out of it.
 
+    `compression` is "store", which costs next to nothing and is resumable from the first byte; "deflate"; or "auto",
+    which deflates what shrinks. The first deflated answer of the same files has no length and no ranges.
 
-@dataclass(frozen=True, slots=True)
-class ZipDelivery:
-    """What all URLs of archives have in common: the plans that are kept."""
+    A member that is missing or cannot be read is 404 before the first byte, never a shorter archive; a precondition
+    that fails 412, a range beyond the end 416.
 
-    archives: Archives
-    cache_control: bytes = NO_CACHE
-
-    async def send(self, exchange: Exchange, bundle: Bundle) -> None:
-        """Answer with the archive. Raises `HTTPError` 400, 404, 412 and 416, `FileChanged`, and as `respond`."""
-        found, etag = await self._look(exchange, bundle)
-        now = int(time.time())
-        if isinstance(found, Archive):
-            representation = self._representation(exchange, bundle, found.size, etag, found.listing, now)
-            decided = plan(exchange.method, exchange.headers, representation, now=now)
-            await respond(exchange, decided, ZipBody(found, bundle.directory))
-            return
-        assert bundle.packing is not None
-        # Its length is not known yet: the same decisions, but no ranges, and the empty plan lends its fields.
-        representation = self._representation(exchange, bundle, 0, None, found, now)
-        decided = plan(exchange.method, exchange.headers, representation, now=now, ranges=False)
-        if decided.status != 200:
-            await send_whole(exchange, decided.status, decided.headers)
-            return
-        lines = [line for line in decided.headers if line[0] != b"content-length"]
-        lines.append((b"x-accel-buffering", b"no"))  # or nginx takes all of it onto its disk
-        blocks = deflate(found, bundle.directory, bundle.packing, self.archives.resources)
-        await respond_blocks(exchange, 200, lines, blocks)
-
-    async def _look(self, exchange: Exchange, bundle: Bundle) -> tuple[Archive | Listing, bytes | None]:
-        """The archive or listing, and the validator for this answer; raises 404, and `FileChanged` if it goes on."""
-        what = bundle.directory, bundle.recursive, "" if bundle.packing is None else bundle.packing.form
-        for _ in range(_ATTEMPTS):
-            found: Archive | Listing | None = self.archives.find_cached(*what)
-            if found is None:
-                found = await exchange.while_connected(partial(self.archives.find, *what))
-            listing = found.listing if isinstance(found, Archive) else found
-            if not listing.files:
-                raise HTTPError(404, EMPTY)
-            if not isinstance(found, Archive):
-                return found, None
-            with suppress(FileChanged):
-                return found, await _etag(exchange, found, bundle.directory)
-        raise FileChanged
-
-    def _representation(
-        self, exchange: Exchange, bundle: Bundle, size: int, etag: bytes | None, listing: Listing, now: int
-    ) -> Representation:
-        fields = (
-            (b"cache-control", self.cache_control),
-            (b"content-disposition", content_disposition("attachment", bundle.filename)),
-            *(((b"x-bundle-omitted", b"%d" % listing.omitted),) if listing.omitted else ()),
-            NOSNIFF,
-        )
-        modified = last_modified(listing.newest, now, EXACT_DATE in exchange.extensions)
-        return Representation(size, b"application/zip", etag, modified, fields)
-
-
-async def _etag(exchange: Exchange, archive: Archive, directory: Directory) -> bytes | None:
-    """The validator of the content, or at first, while that would take long, of the files' state.
-
-    Both name the same bytes. Who holds the latter gets it back, so that a download resumes whose first answer came
-    before the CRCs were known.
+        async def invoices(scope, receive, send):
+            members = {"2026/may.pdf": "/srv/invoices/4711.pdf", "photos": "/srv/photos"}
+            await ZipResponse(members, filename="invoices.zip")(scope, receive, send)
     """
-    held = b",".join(value for name, value in exchange.headers if name in _TAG_FIELDS)
-    tags = archive.known_tags
-    content, state = await in_thread(archive.tags_blocking) if tags is None else tags
-    if state is not None and state in held:
-        return state
-    if content is None:
-        if state is None or _CONTENT_TAG.search(held):
-            # A client that holds a content tag is told the truth about it, however long it takes. So is everyone
-            # while a file may change unseen: nothing else would be a strong validator then.
-            await exchange.while_connected(lambda: archive.prepare(directory, None))
-        else:
-            await exchange.while_connected(lambda: archive.prepare(directory, PATIENCE))
-        content, _ = await in_thread(archive.tags_blocking)
-    return content or state
+
+    def __init__(
+        self,
+        members: Mapping[str, Path] | Iterable[tuple[str, Path]],
+        status_code: int = 200,
+        headers: Mapping[str, str] | None = None,
+        background: Background | None = None,
+        *,
+        filename: str = "archive.zip",
+        compression: Literal["store", "deflate", "auto"] = "store",
+        cache_control: str = "no-cache",
+    ) -> None:
+        super().__init__(status_code, headers, background)
+        pairs = members.items() if isinstance(members, Mapping) else members
+        self.members = tuple((_relative(name), os.path.abspath(os.fspath(path))) for name, path in pairs)
+        self.filename = filename
+        self._packing = PACKINGS[compression]
+        self._cache_control = cache_control
+
+    async def answer(self, exchange: Exchange) -> None:
+        delivery = ZipDelivery(archives(), self._cache_control.encode("latin-1"))
+        bundle = Bundle(
+            Gathered(tree_at("/").directory(), self.members),
+            self.filename,
+            self._packing,
+            self.fields,
+            self.status_code,
+        )
+        try:
+            await delivery.send(self.asked(exchange), bundle)
+        except NotFound as error:
+            raise HTTPError(404, f"File not found: {error}") from error
+        except Unreadable as error:
+            raise HTTPError(404, str(error)) from error
+
+
+def _relative(name: str) -> str:
+    """A name without what says nothing: "/" at an end, empty segments and dots."""
+    return "/".join(segment for segment in name.split("/") if segment not in ("", ".")) or "_"

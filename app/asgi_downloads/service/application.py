@@ -11,7 +11,7 @@ from asgi_downloads.asgi.router import Router
 from asgi_downloads.asgi.types import Receive, Scope, Send
 from asgi_downloads.bodies.zip.cache import Archives
 from asgi_downloads.endpoints.health import Readiness
-from asgi_downloads.responses.file import Delivery
+from asgi_downloads.responses.delivery import Delivery
 from asgi_downloads.responses.kept import Kept
 from asgi_downloads.service.routes import Trees, table
 from asgi_downloads.service.settings import Settings

@@ -10,8 +10,8 @@ from asgi_downloads.endpoints.export import ExportData, ExportUsers
 from asgi_downloads.endpoints.generated_report import GeneratedReport
 from asgi_downloads.endpoints.health import Readiness, live
 from asgi_downloads.endpoints.stored import DOWNLOAD, FILE, PREVIEW, REPORT, VIDEO, StoredEndpoint
-from asgi_downloads.responses.file import Delivery
-from asgi_downloads.responses.zip import ZipDelivery
+from asgi_downloads.responses.delivery import Delivery
+from asgi_downloads.responses.zip_delivery import ZipDelivery
 from asgi_downloads.storage.errors import MissingExtra
 from asgi_downloads.storage.files.temporary import TemporaryFiles
 from asgi_downloads.storage.files.tree import Tree

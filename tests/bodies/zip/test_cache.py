@@ -12,13 +12,14 @@ from typing import Any, cast
 
 import pytest
 
-from asgi_downloads.bodies.zip import cache
 from asgi_downloads.bodies.zip.archive import Archive
 from asgi_downloads.bodies.zip.cache import Archives
 from asgi_downloads.bodies.zip.deflate import DEFLATE
 from asgi_downloads.bodies.zip.first_deflate import deflate
 from asgi_downloads.storage.errors import Busy, Unreadable
+from asgi_downloads.storage.files import contents
 from asgi_downloads.storage.files.checksums import Checksums
+from asgi_downloads.storage.files.contents import Folder
 from asgi_downloads.storage.files.listing import Listing
 from asgi_downloads.storage.files.scan import scan_blocking
 from asgi_downloads.storage.files.tree import Directory
@@ -47,7 +48,7 @@ def scans(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
         counted.append(recursive)
         return scan_blocking(directory, recursive=recursive, **more)
 
-    monkeypatch.setattr(cache, "scan_blocking", counting)
+    monkeypatch.setattr(contents, "scan_blocking", counting)
     return counted
 
 
@@ -65,7 +66,7 @@ def archives(checksums: Checksums) -> Archives:
 
 def find(archives: Archives, path: Path, *, recursive: bool = False, form: str = "") -> Archive | Listing:
     with directory(path) as opened:
-        return asyncio.run(archives.find(opened, recursive=recursive, form=form))
+        return asyncio.run(archives.find(Folder(opened, recursive), form=form))
 
 
 def fill(path: Path, count: int) -> None:
@@ -169,8 +170,8 @@ def slow(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
         listing: Listing = scan(directory, stop=stop, **more)
         return listing
 
-    scan = vars(cache)["scan_blocking"]  # counted, if a test does
-    monkeypatch.setattr(cache, "scan_blocking", scan_slowly)
+    scan = vars(contents)["scan_blocking"]  # counted, if a test does
+    monkeypatch.setattr(contents, "scan_blocking", scan_slowly)
     yield may_end
     may_end.set()
 
@@ -180,7 +181,7 @@ def test_all_who_ask_at_a_time_share_one_scan(
 ) -> None:
     async def ask() -> Archive | Listing:
         with directory(bundle) as opened:
-            return await archives.find(opened, recursive=False)
+            return await archives.find(Folder(opened, False))
 
     async def run() -> list[Archive | Listing]:
         first = asyncio.create_task(ask())
@@ -203,7 +204,7 @@ def test_all_who_ask_at_a_time_share_one_scan(
 def test_a_scan_ends_when_all_who_asked_have_left(bundle: Path, archives: Archives, slow: threading.Event) -> None:
     async def ask() -> None:
         with directory(bundle) as opened:
-            await archives.find(opened, recursive=False)
+            await archives.find(Folder(opened, False))
 
     async def run() -> None:
         askers = [asyncio.create_task(ask()) for _ in range(20)]
@@ -235,14 +236,14 @@ def test_members_of_first_deflated_downloads_count_as_in_use(
 
     async def run() -> None:
         with directory(bundle) as opened, directory(tmp_path / "b") as other:
-            listing = await archives.find(opened, recursive=False, form=DEFLATE.form)
+            listing = await archives.find(Folder(opened, False), form=DEFLATE.form)
             assert isinstance(listing, Listing)
             async with aclosing(deflate(listing, opened, DEFLATE, archives.resources)) as stream:
                 await anext(stream)
                 with pytest.raises(Busy):
-                    await archives.find(other, recursive=False)
+                    await archives.find(Folder(other, False))
             del stream
-            assert await archives.find(other, recursive=False)
+            assert await archives.find(Folder(other, False))
 
     asyncio.run(run())
 

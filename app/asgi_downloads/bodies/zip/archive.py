@@ -75,7 +75,7 @@ class Archive:
         self.packed: dict[int, array[int]] = {}
         """The lengths of the blocks of each member that is deflated."""
         self._crcs = array("q", [UNKNOWN]) * len(listing)
-        for index, name in enumerate(archive_paths(listing.paths)):
+        for index, name in enumerate(archive_paths(listing.names)):
             value = known[index] if not name.endswith("/") else Checksum(0).value
             self._add(index, name, None if value is None else Checksum.of(value))
         self._partial: dict[int, tuple[int, int]] = {}

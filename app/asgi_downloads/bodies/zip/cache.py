@@ -9,7 +9,7 @@ import os
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from functools import partial
 from weakref import WeakValueDictionary
 
@@ -17,8 +17,8 @@ from asgi_downloads.bodies.zip.archive import Archive, Resources
 from asgi_downloads.bodies.zip.packed import Checksum
 from asgi_downloads.storage.errors import Unreadable
 from asgi_downloads.storage.files.checksums import Checksums
+from asgi_downloads.storage.files.contents import Contents
 from asgi_downloads.storage.files.listing import Listing
-from asgi_downloads.storage.files.scan import scan_blocking
 from asgi_downloads.storage.files.tree import Directory
 from asgi_downloads.storage.jobs import Jobs, Work
 
@@ -31,7 +31,8 @@ MEMBERS_IN_USE = 1_000_000
 _AT_ONCE = 64
 """Members that are looked at on the event loop."""
 
-Key = tuple[int, int, bool, str]
+Key = tuple[Hashable, str]
+"""What is asked for, and the form of packing."""
 
 _logger = logging.getLogger(__name__)
 
@@ -61,28 +62,28 @@ class Archives:
         self._recent: OrderedDict[Key, Archive] = OrderedDict()
         self._in_use: WeakValueDictionary[Key, Archive] = WeakValueDictionary()
 
-    def find_cached(self, directory: Directory, recursive: bool, form: str = "") -> Archive | None:
-        """The archive as the directory is now, where that takes a look at a few members; a thread costs more."""
-        key = _key(directory, recursive, form)
+    def find_cached(self, contents: Contents, form: str = "") -> Archive | None:
+        """The archive as the files are now, where that takes a look at a few of them; a thread costs more."""
+        key = contents.key, form
         known = self._in_use.get(key)
-        if known is None or len(known.listing) > _AT_ONCE or not known.listing.is_current_blocking(directory):
+        if known is None or len(known.listing) > _AT_ONCE or not known.listing.is_current_blocking(contents.directory):
             return None
         self._keep(key, known)
         return known
 
-    async def find(self, directory: Directory, recursive: bool, form: str = "") -> Archive | Listing:
-        """The archive as the directory is now, or only the listing if the packed sizes in `form` are not known.
+    async def find(self, contents: Contents, form: str = "") -> Archive | Listing:
+        """The archive as the files are now, or only the listing if the packed sizes in `form` are not known.
 
-        Raises `NotFound` when the directory is gone, `Exhausted`, `Unavailable`, `Unreadable`, and `Busy`.
+        Raises `NotFound` when what is asked for is gone, `Exhausted`, `Unavailable`, `Unreadable`, and `Busy`.
         """
         self.resources.checksums.touch()
-        key = _key(directory, recursive, form)
+        key = contents.key, form
         known = self._in_use.get(key)
 
         def begin() -> Work[Archive | Listing]:
             listings = [archive.listing for archive in self._in_use.values()] + self.resources.streamed
             used = sum(map(len, listings))
-            return partial(self._find_blocking, directory.duplicate(), key, known, self._in_use_limit - used)
+            return partial(self._find_blocking, contents.duplicate(), form, known, self._in_use_limit - used)
 
         found = await self._scans.run(key, begin, fresh=True)
         if isinstance(found, Archive):
@@ -90,13 +91,13 @@ class Archives:
         return found
 
     def _find_blocking(
-        self, directory: Directory, key: Key, known: Archive | None, room: int, stop: threading.Event
+        self, contents: Contents, form: str, known: Archive | None, room: int, stop: threading.Event
     ) -> Archive | Listing:
-        *_, recursive, form = key
+        directory = contents.directory
         try:
             if known is not None and known.listing.is_current_blocking(directory):
                 return known
-            listing = scan_blocking(directory, recursive=recursive, most=room, stop=stop, clock=self._clock)
+            listing = contents.scan_blocking(room, stop, self._clock)
             if known is not None and known.listing.all_settled and known.listing == listing:
                 return known
             self._tell(directory, listing)
@@ -134,8 +135,3 @@ class Archives:
             self._recent[key] = archive
         while self._recent and sum(len(kept.listing) for kept in self._recent.values()) > self._member_limit:
             self._recent.popitem(last=False)
-
-
-def _key(directory: Directory, recursive: bool, form: str) -> Key:
-    identity = os.fstat(directory.fd)
-    return identity.st_dev, identity.st_ino, recursive, form

@@ -62,6 +62,9 @@ class Packing:
 DEFLATE = Packing("deflate", 0.98, by_name=False)
 AUTO = Packing("auto", 0.9, by_name=True)
 
+PACKINGS: dict[str, Packing | None] = {"store": None, "deflate": DEFLATE, "auto": AUTO}
+"""By the names that users know them by."""
+
 
 def pack_block(data: bytes | memoryview, *, last: bool) -> bytes:
     """One block, packed to end on a byte; never more than 0.01 % larger than `data`."""

@@ -65,7 +65,7 @@ class _Stream:
         count = len(self.listing)
         self.resources.streamed.append(self.listing)
         try:
-            self.names = await in_thread(archive_paths, self.listing.paths)
+            self.names = await in_thread(archive_paths, self.listing.names)
             while (index := len(self.layout)) < count:
                 large = self.next_large(index)
                 async with aclosing(self.small(index, large) if index < large else self.large(index)) as parts:

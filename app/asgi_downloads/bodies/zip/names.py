@@ -5,6 +5,7 @@ Pure. Names are told apart within a directory; a path is the names joined by "/"
 
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Sequence
 
 NAME_LIMIT = 255
@@ -56,31 +57,36 @@ def _fitting(name: str, number: str = "") -> str:
 def archive_paths(paths: Sequence[str]) -> list[str]:
     """A path in the archive for each of the paths of files, "/" between the names, and of directories, "/" at the end.
 
-    The names in each directory are told apart in the order in which they first appear.
+    The names in each directory are told apart in the order in which they first appear, a file's from a directory's too,
+    and those of files that come twice.
     """
     if not any("/" in path for path in paths):
         return unique_names(paths)
-    children: dict[str, dict[str, str]] = {}
+    children: dict[str, dict[str, str]] = {}  # of each directory, by what no two of them share
+    places: list[tuple[str, str]] = []
+    seen = Counter[str]()
     for path in paths:
+        *parents, name = path.split("/")
         above = ""
-        for name in path.rstrip("/").split("/"):
+        for parent in parents:
+            children.setdefault(above, {})[f"{parent}/"] = ""
+            above += f"{parent}/"
+        if name:
+            name += "//" * seen[path]
+            seen[path] += 1
             children.setdefault(above, {})[name] = ""
-            above += f"{name}/"
+        places.append((above, name))
     renamed = {"": ""}
     for above, names in children.items():  # a directory comes after the one that it is in
-        for name, unique in zip(names, unique_names(list(names)), strict=True):
+        for name, unique in zip(names, unique_names([name.rstrip("/") for name in names]), strict=True):
             names[name] = unique
-            renamed[f"{above}{name}/"] = f"{renamed[above]}{unique}/"
-    made = []
-    for path in paths:
-        above, _, name = path.rpartition("/")
-        above += "/" if above else ""
-        made.append(renamed[above] + children[above][name] if name else renamed[path])
-    return made
+            if name.endswith("/"):
+                renamed[above + name] = f"{renamed[above]}{unique}/"
+    return [renamed[above] + children[above][name] if name else renamed[above] for above, name in places]
 
 
 def unique_names(names: Sequence[str]) -> list[str]:
-    """A safe name for each of the distinct names of one directory, in their order, no two alike.
+    """A safe name for each of the names of one directory, in their order, no two alike.
 
     Of names that collide the first in order keeps its own; the others get " (2)", " (3)" and so on before
     the extension, passing over what is taken. The same names in the same order always give the same result.

@@ -22,10 +22,10 @@ _RACE_LIMIT = 16
 
 
 @cache
-def _how(flags: int, cached: bool) -> bytes:
+def _how(flags: int, cached: bool, beneath: bool = True) -> bytes:
     """`struct open_how` of openat2(2). The kernel only reads it, so one serves all threads and all calls."""
-    resolve = _RESOLVE_BENEATH | _RESOLVE_NO_MAGICLINKS | (_RESOLVE_CACHED if cached else 0)
-    return struct.pack("QQQ", flags, 0, resolve)
+    resolve = _RESOLVE_BENEATH | _RESOLVE_NO_MAGICLINKS if beneath else 0
+    return struct.pack("QQQ", flags, 0, resolve | (_RESOLVE_CACHED if cached else 0))
 
 
 _syscall = ctypes.CDLL(None, use_errno=True).syscall
@@ -38,11 +38,14 @@ def open_blocking(directory: int, name: bytes, flags: int = READ_FLAGS) -> int:
     return (openat2 if HAS_OPENAT2 else walk)(directory, name, flags)
 
 
-def open_cached(directory: int, name: bytes, flags: int = READ_FLAGS) -> int | None:
-    """Open `name` below `directory` from the kernel's memory alone; None if that needs the disk, or cannot be told."""
+def open_cached(directory: int, name: bytes, flags: int = READ_FLAGS, *, beneath: bool = True) -> int | None:
+    """Open `name` below `directory` from the kernel's memory alone; None if that needs the disk, or cannot be told.
+
+    Not `beneath`, it may lead anywhere, as for open(2).
+    """
     if not HAS_CACHED:
         return None
-    fd: int = _syscall(_SYS_OPENAT2, directory, name, _how(flags, True), _HOW_SIZE)
+    fd: int = _syscall(_SYS_OPENAT2, directory, name, _how(flags, True, beneath), _HOW_SIZE)
     if fd >= 0:
         return fd
     code = ctypes.get_errno()

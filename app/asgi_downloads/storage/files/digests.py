@@ -3,7 +3,7 @@
 import hashlib
 import threading
 from collections import OrderedDict
-from functools import partial
+from functools import cache, partial
 
 from asgi_downloads.storage.files.openfile import READ_LIMIT, OpenFile
 from asgi_downloads.storage.files.state import FileState
@@ -32,6 +32,12 @@ class Digests:
         if len(self._known) > self._limit:
             self._known.popitem(last=False)
         return digest
+
+
+@cache
+def digests() -> Digests:
+    """Those that all share who have none of their own."""
+    return Digests()
 
 
 def _sha256_blocking(file: OpenFile, stop: threading.Event) -> bytes:

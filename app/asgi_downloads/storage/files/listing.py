@@ -24,6 +24,8 @@ class Listing:
         self.scanned_ns = scanned_ns
         """When it was begun, in nanoseconds since the epoch."""
         self.paths: list[str] = []
+        self.names = self.paths
+        """What each is to be called where all are put together; "/" at the end as in `paths`."""
         self.links: set[str] = set()
         """The paths that are links."""
         self.directories: list[tuple[str, FileState]] = []
@@ -51,6 +53,16 @@ class Listing:
         facts.append(status.st_mode)
         self.paths.append(path)
 
+    def include(self, other: "Listing", above: str) -> None:
+        """Append all of another listing, of a directory whose path in this one's is `above`, with "/" at its end."""
+        self.paths += [above + path for path in other.paths]
+        self.links |= {above + path for path in other.links}
+        self.directories += [((above + path).removesuffix("/."), state) for path, state in other.directories]
+        self.unreadable += [above + path for path in other.unreadable]
+        self.astray += [above + path for path in other.astray]
+        self.is_whole = self.is_whole and other.is_whole
+        self._facts += other._facts
+
     def __len__(self) -> int:
         return len(self.paths)
 
@@ -75,6 +87,7 @@ class Listing:
             self.directories == other.directories
             and self._facts == other._facts
             and self.paths == other.paths
+            and self.names == other.names
             and self.links == other.links
             and self.unreadable == other.unreadable
             and self.astray == other.astray
@@ -126,7 +139,7 @@ class Listing:
     def fingerprint(self) -> bytes:
         """Differs between listings that differ in anything but the device number, which a restart may change."""
         columns = [self._facts[column::_WIDTH].tobytes() for column in range(1, _WIDTH)]
-        return b"".join([*columns, "\0".join(self.paths).encode("utf-8", "surrogateescape")])
+        return b"".join([*columns, "\0".join(self.names).encode("utf-8", "surrogateescape")])
 
     def is_current_blocking(self, directory: Directory) -> bool:
         """Whether a new scan of the directory would find the same, at half its cost.

@@ -20,42 +20,63 @@ _EVERYONE = stat.S_IRUSR | stat.S_IRGRP | stat.S_IROTH
 _IS_UTF8 = sys.getfilesystemencoding() == "utf-8"
 
 
+def hides_nothing(name: str) -> bool:
+    """What a scan leaves out unless it is told otherwise."""
+    return False
+
+
 def scan_blocking(
     directory: Directory,
     *,
+    at: str = "",
     recursive: bool = False,
+    hides: Callable[[str], bool] = hides_nothing,
     most: int = sys.maxsize,
     stop: threading.Event | None = None,
     clock: Callable[[], int] = time.time_ns,
 ) -> Listing:
     """The regular files of a directory, dot files too, by name; those of directories below after it, if `recursive`.
 
+    The directory is the one `at` a path beneath `directory`, which is empty or ends in "/". What `hides` says of a name
+    is neither listed nor read.
     Links count as the file they lead to when that is a regular file beneath the directory. Links to directories are
     not followed; empty directories below are listed. What is left out is told by the listing.
     Raises `NotFound` when the directory itself has gone, `Exhausted`, `Unavailable` when any of it fails, `Busy` for
     more than `most` entries, `Stopped` when told to stop.
     """
-    scan = _Scan(directory, recursive, stop or threading.Event(), Listing(clock()))
-    pending = [""]
+    scan = _Scan(directory, at, recursive, hides, stop or threading.Event(), Listing(clock()))
+    pending = [at]
     while pending:  # one directory at a time is open, however deep it lies
         path = pending.pop()
         try:
             pending += reversed(scan.read(path))
         except NotFound as error:
-            if not path:
+            if path == at:
                 raise
             if isinstance(error, Forbidden):
                 scan.listing.unreadable.append(path)
             scan.listing.is_whole = False  # or else it was removed meanwhile
         if len(scan.listing) > most:
             raise Busy(f"there is room for {most} more files in archives")
+    if at:
+        scan.listing.names = [path[len(at) :] for path in scan.listing.paths]
     return scan.listing
 
 
 class _Scan:
-    def __init__(self, directory: Directory, recursive: bool, stop: threading.Event, listing: Listing) -> None:
+    def __init__(
+        self,
+        directory: Directory,
+        at: str,
+        recursive: bool,
+        hides: Callable[[str], bool],
+        stop: threading.Event,
+        listing: Listing,
+    ) -> None:
         self.directory = directory
+        self.at = at
         self.recursive = recursive
+        self.hides = hides
         self.stop = stop
         self.listing = listing
         self.may_lie = False
@@ -68,7 +89,7 @@ class _Scan:
         try:
             own, self.may_lie = os.fstat(fd), not os.fstatvfs(fd).f_blocks
             with os.scandir(fd) as entries:
-                links = {_decoded(entry.name): entry.is_symlink() for entry in entries}
+                links = {_decoded(entry.name): entry.is_symlink() for entry in entries if not self.hides(entry.name)}
             self.listing.add_directory(path.rstrip("/") or ".", own)
             before, below = len(self.listing), []
             for name in sorted(links):
@@ -76,7 +97,7 @@ class _Scan:
                     raise Stopped
                 if self._add(fd, path + name, encode(name), links[name]):
                     below.append(f"{path}{name}/")
-            if path and not below and len(self.listing) == before:
+            if path != self.at and not below and len(self.listing) == before:
                 self.listing.add(path, own)
         except OSError as error:
             raise from_oserror(error) from error

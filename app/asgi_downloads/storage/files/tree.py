@@ -77,6 +77,31 @@ class Directory:
         self.close()
 
 
+class _Anywhere(Directory):
+    """Where a path of our own is resolved as open(2) does: beneath nothing, and from the working directory."""
+
+    def descriptor_blocking(self, name: Name, flags: int = beneath.READ_FLAGS) -> int:
+        try:
+            return os.open(encode(name), flags)
+        except OSError as error:
+            raise from_oserror(error) from error
+
+    def descriptor_cached(self, name: Name, flags: int = beneath.READ_FLAGS) -> int | None:
+        try:
+            return beneath.open_cached(self.fd, encode(name), flags, beneath=False)
+        except OSError as error:
+            raise from_oserror(error) from error
+
+
+_AT_FDCWD = -100
+_anywhere = _Anywhere(_AT_FDCWD)
+
+
+def open_anywhere(path: str) -> "_Opening[OpenFile]":
+    """`async with open_anywhere(path) as file:`, for a path that comes from no client; raises as `Directory.open`."""
+    return _anywhere.open(path)
+
+
 class Tree:
     """The directory at a path, which may appear, vanish or be replaced while the service runs.
 

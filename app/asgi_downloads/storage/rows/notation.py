@@ -119,7 +119,7 @@ class JsonLines:
         return b""
 
     def lines(self, columns: Sequence[str], rows: Sequence[Row]) -> bytes:
-        """Rows of Python's values as lines: bytes as the text that they are."""
+        """Rows of Python's values as lines: bytes as the text that they are, dates and times in ISO 8601."""
         return "".join([_json(dict(zip(columns, row, strict=True))) + "\n" for row in rows]).encode("utf-8", "replace")
 
 
@@ -148,7 +148,11 @@ def _guarded(cell: Any) -> Any:
     return ("'" if cell[0] in FORMULA_STARTS else "") + _FORMULA_WITHIN.sub(r"\g<0>'", cell)
 
 
-_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_text).encode
+def _json_text(value: Any) -> str:
+    return str(value.isoformat()) if hasattr(value, "isoformat") else _text(value)
+
+
+_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_json_text).encode
 
 
 def _json(members: dict[str, Any]) -> str:

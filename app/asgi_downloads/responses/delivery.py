@@ -1,0 +1,112 @@
+"""How a stored file leaves, wherever it is asked for: opened once, validators, the plan, and the answer."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, suppress
+from dataclasses import dataclass
+
+from asgi_downloads.asgi.answer import send_whole
+from asgi_downloads.asgi.exchange import Exchange
+from asgi_downloads.asgi.extensions import EXACT_DATE
+from asgi_downloads.asgi.respond import respond
+from asgi_downloads.bodies.stored_file import StoredFile
+from asgi_downloads.http import validators
+from asgi_downloads.http.digest import repr_digest, wants_sha256
+from asgi_downloads.http.message import Header, Plan, Representation
+from asgi_downloads.http.offload import offload
+from asgi_downloads.http.plan import is_plain, plan
+from asgi_downloads.responses.kept import keep
+from asgi_downloads.storage.errors import Busy, FileChanged
+from asgi_downloads.storage.files.digests import Digests
+from asgi_downloads.storage.files.openfile import OpenFile
+from asgi_downloads.storage.files.tree import Tree
+
+NO_CACHE = b"no-cache"
+"""RFC 9111 §5.2.2.4: keep it, but ask before each use. Without a word a browser may show a file of last year for weeks
+without asking (§4.2.2), also one that has been replaced since."""
+
+
+_ATTEMPTS, _PAUSE = 4, 0.002
+"""How often a file is opened that changes while its few bytes are read, and the seconds between."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """How one URL shows one file: its name beneath the tree, its type, and the fields that go with it."""
+
+    name: str
+    content_type: bytes
+    fields: tuple[Header, ...]
+    etag: bytes | None = None
+    """Instead of the file's own, with its quotes."""
+    last_modified: int | None = None
+    """Instead of the file's own, in seconds since the epoch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """What all answers with stored files have in common.
+
+    `cache_control` says how an answer may be kept. `portable` as of `validators.etag`. With `accel_prefix`, as
+    `/_files/`, nginx sends what is asked for as a whole.
+    """
+
+    digests: Digests
+    cache_control: bytes = NO_CACHE
+    portable: bool = False
+    accel_prefix: str = ""
+
+    async def send(self, exchange: Exchange, tree: Tree, shown: Shown) -> None:
+        """Answer with a file of `tree`; what is kept ready to send is kept.
+
+        Raises `HTTPError` 400, 412 and 416, and as `Tree.open` and `respond`.
+        """
+
+        async def answer(file: OpenFile) -> None:
+            decided = await self.plan(exchange, file, shown)
+            if self.accel_prefix and decided.segments and is_plain(exchange.headers):
+                path = f"{self.accel_prefix}{tree.root.name}/{shown.name}"
+                await send_whole(exchange, 200, offload(decided.headers, path))
+                return
+            await respond(exchange, decided, StoredFile(file))
+            keep(exchange.scope, decided, file, tree, shown.name)
+
+        await with_file(lambda: tree.open(shown.name), answer)
+
+    async def plan(self, exchange: Exchange, file: OpenFile, shown: Shown) -> Plan:
+        """The answer with this open file; raises `HTTPError` 400, 412 and 416."""
+        now = int(time.time())
+        fields = shown.fields
+        if all(name != b"cache-control" for name, _ in fields):
+            fields = ((b"cache-control", self.cache_control), *fields)
+        if wants_sha256(exchange.headers):
+            with suppress(Busy):  # RFC 9530 §4: a preference, which may go unmet
+                digest = await exchange.while_connected(lambda: self.digests.sha256(file))
+                fields = (*fields, repr_digest(digest))
+        modified = shown.last_modified
+        if modified is None:
+            modified = file.stat.st_mtime_ns // 1_000_000_000
+        representation = Representation(
+            file.size,
+            shown.content_type,
+            shown.etag or validators.etag(file.state, portable=self.portable),
+            validators.last_modified(modified, now, EXACT_DATE in exchange.extensions),
+            fields,
+        )
+        return plan(exchange.method, exchange.headers, representation, now=now)
+
+
+async def with_file(
+    opening: Callable[[], AbstractAsyncContextManager[OpenFile]], answer: Callable[[OpenFile], Awaitable[None]]
+) -> None:
+    """Open a file and answer with it; raises what either does."""
+    for left in reversed(range(_ATTEMPTS)):
+        try:
+            async with opening() as file:
+                await answer(file)
+            return
+        except FileChanged:  # before the first byte, perhaps in the midst of a write(2) that makes it longer
+            if not left:
+                raise
+            await asyncio.sleep(_PAUSE)

@@ -1,0 +1,118 @@
+"""What files an archive is asked to hold: all of a directory, or members from anywhere."""
+
+import os
+import stat
+import threading
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Hashable
+from contextlib import closing
+from dataclasses import dataclass, replace
+from typing import Self
+
+from asgi_downloads.storage.errors import Busy, NotFound, StorageError, from_oserror
+from asgi_downloads.storage.files.hidden import NOTHING, Hidden
+from asgi_downloads.storage.files.listing import Listing
+from asgi_downloads.storage.files.scan import scan_blocking
+from asgi_downloads.storage.files.tree import DIRECTORY_FLAGS, Directory
+
+Clock = Callable[[], int]
+"""Nanoseconds since the epoch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Contents(ABC):
+    """Files beneath a directory, which is where their paths begin."""
+
+    directory: Directory
+
+    @property
+    @abstractmethod
+    def key(self) -> Hashable:
+        """Equal for what is asked for in the same words."""
+
+    @abstractmethod
+    def scan_blocking(self, most: int, stop: threading.Event, clock: Clock) -> Listing:
+        """The files as they are now; raises as the function of that name."""
+
+    def duplicate(self) -> Self:
+        """Equal contents with a directory of their own, for a thread to close."""
+        return replace(self, directory=self.directory.duplicate())
+
+
+@dataclass(frozen=True, slots=True)
+class Folder(Contents):
+    """All files of one directory, the one `at` a path beneath `directory`, but for hidden ones.
+
+    The path is empty or ends in "/"; with `recursive` files of directories below are meant too.
+    """
+
+    recursive: bool = False
+    at: str = ""
+    hide: Hidden = NOTHING
+
+    @property
+    def key(self) -> Hashable:
+        identity = os.fstat(self.directory.fd)
+        return identity.st_dev, identity.st_ino, self.recursive, self.at, self.hide
+
+    def scan_blocking(self, most: int, stop: threading.Event, clock: Clock = time.time_ns) -> Listing:
+        return scan_blocking(
+            self.directory,
+            at=self.at,
+            recursive=self.recursive,
+            hides=self.hide.hides,
+            most=most,
+            stop=stop,
+            clock=clock,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered(Contents):
+    """Files and whole directories from anywhere, each by the name it is to have and its absolute path.
+
+    `directory` is the root of all paths. A link within a directory may not lead out of that; one that is asked for by
+    itself may lead anywhere. `NotFound` has the name of a member that is no file or directory, or cannot be read.
+    """
+
+    members: tuple[tuple[str, str], ...]
+
+    @property
+    def key(self) -> Hashable:
+        return self.members
+
+    def scan_blocking(self, most: int, stop: threading.Event, clock: Clock = time.time_ns) -> Listing:
+        listing = Listing(clock())
+        names: list[str] = []
+        for name, path in self.members:
+            try:
+                real = os.path.realpath(path, strict=True)
+                status = os.stat(real)
+                inner = real.lstrip("/")
+                listing.is_whole = listing.is_whole and real == path  # where a link leads may change
+                if stat.S_ISDIR(status.st_mode):
+                    with closing(Directory(os.open(real, DIRECTORY_FLAGS))) as below:
+                        found = scan_blocking(below, recursive=True, most=most - len(names), stop=stop, clock=clock)
+                    listing.include(found, f"{inner}/" if inner else "")
+                    names += [f"{name}/{below}" for below in found.paths]
+                    if not found.paths:
+                        listing.add(f"{inner}/", status)
+                        names.append(f"{name}/")
+                else:
+                    self.directory.open_blocking(inner).close()
+                    listing.add(inner, status)
+                    names.append(name)
+            except OSError as error:
+                raise _named(from_oserror(error), name) from error
+            except NotFound as error:
+                raise _named(error, name) from error
+            if len(names) > most:
+                raise Busy(f"there is room for {most} more files in archives")
+        listing.names = names
+        return listing
+
+
+def _named(error: StorageError, name: str) -> StorageError:
+    """The error about a member of that name."""
+    return type(error)(name) if isinstance(error, NotFound) else error

@@ -67,7 +67,7 @@ ZERO_COPY = (
 )
 BUNDLE = (
     "openat2",
-    "fstat cache",
+    "fstat contents",
     "fstat members",
     "fstat openfile",
     "preadv members",

@@ -73,7 +73,7 @@ class SocketWire(Wire):
         if self.gone:
             raise ClientDisconnected
         try:
-            sent = os.writev(self.fd, parts) if len(parts) > 1 else os.write(self.fd, parts[0])
+            sent = os.writev(self.fd, parts)
         except BlockingIOError:
             return 0
         except OSError as exc:

@@ -42,6 +42,19 @@ FILES = Table(
     ),
 )  # fmt: skip
 
+IN_A_ROUTE = Table(
+    (
+        ("route", "`asgi_downloads.starlette.FileResponse`"), ("route-zerocopy", "the same, with our protocol"),
+        ("fastapi", "`fastapi.responses.FileResponse`"),
+    ),
+    (
+        Row("1 KiB file", "file-1KiB", "cpu_per_request"),
+        Row("1 MiB file", "file-1MiB", "cpu_per_request"),
+        Row("1 GiB file, per GiB", "file-1GiB", "cpu_per_gib"),
+        Row("random 64 KiB of 1 GiB", "range-64KiB", "cpu_per_request"),
+    ),
+)  # fmt: skip
+
 BUNDLES = Table(
     (("ours", "this service"), ("nginx", "nginx, the finished archive"), ("starlette", "Starlette, zipstream-ng")),
     (
@@ -63,7 +76,12 @@ EXPORTS = Table(
     ),
 )
 
-TABLES = (("Files, CPU of the server", FILES), ("Bundles, CPU of the server", BUNDLES), ("Exports", EXPORTS))
+TABLES = (
+    ("Files, CPU of the server", FILES),
+    ("In a route of a FastAPI site on uvicorn, CPU of the server", IN_A_ROUTE),
+    ("Bundles, CPU of the server", BUNDLES),
+    ("Exports", EXPORTS),
+)
 
 CHARTS = ("file-1KiB", "zip-small", "scale-members-cpu", "scale-rows-peak")
 """By the names that `report.write_charts` gives them."""

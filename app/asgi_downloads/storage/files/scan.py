@@ -20,7 +20,7 @@ _EVERYONE = stat.S_IRUSR | stat.S_IRGRP | stat.S_IROTH
 _IS_UTF8 = sys.getfilesystemencoding() == "utf-8"
 
 
-def hides_nothing(name: str) -> bool:
+def hides_nothing(what: object) -> bool:
     """What a scan leaves out unless it is told otherwise."""
     return False
 
@@ -31,20 +31,21 @@ def scan_blocking(
     at: str = "",
     recursive: bool = False,
     hides: Callable[[str], bool] = hides_nothing,
+    private: Callable[[os.stat_result], bool] = hides_nothing,
     most: int = sys.maxsize,
     stop: threading.Event | None = None,
     clock: Callable[[], int] = time.time_ns,
 ) -> Listing:
     """The regular files of a directory, dot files too, by name; those of directories below after it, if `recursive`.
 
-    The directory is the one `at` a path beneath `directory`, which is empty or ends in "/". What `hides` says of a name
-    is neither listed nor read.
+    The directory is the one `at` a path beneath `directory`, which is empty or ends in "/". What `hides` says of a name,
+    or `private` of what is there, is neither listed nor read.
     Links count as the file they lead to when that is a regular file beneath the directory. Links to directories are
     not followed; empty directories below are listed. What is left out is told by the listing.
     Raises `NotFound` when the directory itself has gone, `Exhausted`, `Unavailable` when any of it fails, `Busy` for
     more than `most` entries, `Stopped` when told to stop.
     """
-    scan = _Scan(directory, at, recursive, hides, stop or threading.Event(), Listing(clock()))
+    scan = _Scan(directory, at, recursive, hides, private, stop or threading.Event(), Listing(clock()))
     pending = [at]
     while pending:  # one directory at a time is open, however deep it lies
         path = pending.pop()
@@ -70,6 +71,7 @@ class _Scan:
         at: str,
         recursive: bool,
         hides: Callable[[str], bool],
+        private: Callable[[os.stat_result], bool],
         stop: threading.Event,
         listing: Listing,
     ) -> None:
@@ -77,6 +79,7 @@ class _Scan:
         self.at = at
         self.recursive = recursive
         self.hides = hides
+        self.private = private
         self.stop = stop
         self.listing = listing
         self.may_lie = False
@@ -113,6 +116,9 @@ class _Scan:
                 raise Forbidden
             status = self._follow(path) if is_link else os.stat(name, dir_fd=fd, follow_symlinks=False)
             mode = status.st_mode
+            if self.private(status):
+                self.listing.links.discard(path)
+                return False
             if stat.S_ISREG(mode):
                 if self.may_lie or mode & _EVERYONE != _EVERYONE:
                     self._make_sure(fd, path, name, status)

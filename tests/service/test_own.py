@@ -141,7 +141,10 @@ sql = "SELECT id FROM sales WHERE at >= :since AND region = :region AND id < :mo
 database_url = "sqlite:////srv/sales.db"
 filename = "sales-{now}"
 query_timeout = "30s"
-parameters = {since = {type = "datetime", required = true}, region = {type = "text", choices = ["eu", "us"], default = "eu"}, most = {type = "integer", default = 7}}
+[exports.sales.parameters]
+since = {type = "datetime", required = true}
+region = {type = "text", choices = ["eu", "us"], default = "eu"}
+most = {type = "integer", default = 7}
 
 [exports.users]
 sql = "SELECT 1 AS a"

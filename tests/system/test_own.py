@@ -41,7 +41,9 @@ parameters = {{first = {{type = "integer", default = 0}}}}
 [exports.orders]
 sql = "SELECT id, at::date AS day FROM orders WHERE at >= :since AND region = :region -- :not"
 database_url = "{postgres}"
-parameters = {{since = {{type = "datetime", required = true}}, region = {{type = "text", choices = ["eu", "us"], default = "eu"}}}}
+[exports.orders.parameters]
+since = {{type = "datetime", required = true}}
+region = {{type = "text", choices = ["eu", "us"], default = "eu"}}
 [exports.wrong]
 sql = "SELECT nothing FROM people"
 database_url = "sqlite:///{root}/people.db"

@@ -16,7 +16,7 @@ ALLOW = ((b"allow", b"GET, HEAD"),)  # RFC 9110 §15.5.6: what is supported, HEA
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A path template, as `/export/users`, `/download/{filename}` or `/media/{path:path}`, and the ASGI callable for it.
+    """A path template, as `/export/users`, `/download/{filename}` or `/media/{path:path}`, and its ASGI callable.
 
     Below a prefix the endpoint is mounted: `root_path` has it, and methods are the endpoint's to refuse. A `probe` is
     asked by orchestrators: no limit keeps it waiting.

@@ -62,7 +62,7 @@ class ExportUsers:
 async def send_export(
     exchange: Exchange, blocks: AsyncGenerator[bytes], notation: Notation, filename: str, what: str
 ) -> None:
-    """Answer with rows; `filename` is without its suffix. Raises `HTTPError` for what fails before the first of them."""
+    """Answer with rows; `filename` is without its suffix. Raises `HTTPError` for what fails before the first one."""
     headers: list[Header] = [
         (b"content-type", notation.media_type),
         (b"content-disposition", content_disposition("attachment", f"{filename}.{notation.suffix}")),

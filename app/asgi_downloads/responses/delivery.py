@@ -76,9 +76,9 @@ class Delivery:
             await respond(exchange, decided, StoredFile(file))
             keep(exchange.scope, decided, file, tree, shown.name)
 
-        if self.private.is_inside and "/" in shown.name:
-            if await in_thread(self.private.hides_above, tree.directory(), shown.name):
-                raise NotFound
+        looks = self.private.is_inside and "/" in shown.name
+        if looks and await in_thread(self.private.hides_above, tree.directory(), shown.name):
+            raise NotFound
         await with_file(lambda: tree.open(shown.name), answer)
 
     async def plan(self, exchange: Exchange, file: OpenFile, shown: Shown) -> Plan:

@@ -34,7 +34,10 @@ def table(
     made: TemporaryFiles,
     ready: Readiness,
 ) -> tuple[Route, ...]:
-    """The routes; `rows` gives the source that a database URL names. A literal path wins over a parameter, that over a prefix, whatever the order."""
+    """The routes; `rows` gives the source that a database URL names.
+
+    A literal path wins over a parameter, that over a prefix, whatever the order.
+    """
     guide = _guide(settings, delivery, archives, rows(settings.database_url), made) if settings.guide_urls else ()
     return (
         *guide,

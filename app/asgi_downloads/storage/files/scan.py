@@ -38,8 +38,8 @@ def scan_blocking(
 ) -> Listing:
     """The regular files of a directory, dot files too, by name; those of directories below after it, if `recursive`.
 
-    The directory is the one `at` a path beneath `directory`, which is empty or ends in "/". What `hides` says of a name,
-    or `private` of what is there, is neither listed nor read.
+    The directory is the one `at` a path beneath `directory`, which is empty or ends in "/". What `hides` a name, or is
+    `private`, is neither listed nor read.
     Links count as the file they lead to when that is a regular file beneath the directory. Links to directories are
     not followed; empty directories below are listed. What is left out is told by the listing.
     Raises `NotFound` when the directory itself has gone, `Exhausted`, `Unavailable` when any of it fails, `Busy` for

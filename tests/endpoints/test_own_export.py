@@ -14,10 +14,10 @@ from urllib.parse import quote
 import pytest
 
 from asgi_downloads.asgi.guard import Guard
+from asgi_downloads.asgi.parameter import Parameter
 from asgi_downloads.asgi.router import Route, Router
 from asgi_downloads.asgi.types import ASGIApp
 from asgi_downloads.endpoints.own_export import ExportOwn
-from asgi_downloads.http.declared import Parameter
 from asgi_downloads.storage.errors import MissingExtra
 from asgi_downloads.storage.rows.open import open_rows
 from tests.support.asgi import Recorder, exchange

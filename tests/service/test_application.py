@@ -5,12 +5,15 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from asgi_downloads.asgi.parameter import Parameter
+from asgi_downloads.asgi.router import Route
 from asgi_downloads.asgi.types import ASGIApp, Receive, Scope, Send
 from asgi_downloads.service.application import create_app, lifespan
-from asgi_downloads.service.own import OwnDirectory
+from asgi_downloads.service.own import OwnDirectory, OwnExport
 from asgi_downloads.service.settings import TABLE, Settings
 from asgi_downloads.storage.files import state
 from tests.support.asgi import exchange
@@ -67,7 +70,7 @@ def test_directories_of_ones_own_stand_beside_the_guides(tmp_path: Path) -> None
     for name in ("downloads/a", "media/b/c/d/e", "music/x.part"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(name)
-    own = [
+    own: Any = [
         {"url": "/media", "path": tmp_path / "media", "show": "download", "bundle": True},
         OwnDirectory("/m/usic", tmp_path / "music"),
     ]
@@ -85,7 +88,7 @@ def test_directories_of_ones_own_stand_beside_the_guides(tmp_path: Path) -> None
 def test_the_guides_urls_can_be_turned_off(tmp_path: Path) -> None:
     (tmp_path / "downloads").mkdir()
     (tmp_path / "downloads" / "a").write_text("a")
-    own = [{"url": "/download", "path": tmp_path / "downloads"}]
+    own: Any = [{"url": "/download", "path": tmp_path / "downloads"}]
     application = create_app(Settings(data_dir=tmp_path, guide_urls=False, directories=own))
     assert answers(application, "/download/a") == b"a"
     for path in ("/file/a", "/reports/a", "/reports/generate/a", "/export/data"):
@@ -123,3 +126,25 @@ def test_a_kept_answer_is_not_that_of_an_encoded_slash(tmp_path: Path, monkeypat
         await application(scope, receive, send)
 
     assert exchange(encoded, "/files/a/b").status == 404
+
+
+def test_each_route_says_what_it_is(tmp_path: Path) -> None:
+    own = (OwnDirectory("/media", tmp_path),)
+    exports = (OwnExport("sales", "SELECT :a", parameters=(Parameter("a"),)),)
+    routes = create_app(Settings(data_dir=tmp_path, directories=own, exports=exports)).routes
+    assert [route.template for route in routes if not route.name or not route.summary] == []
+    assert len({route.name for route in routes}) == len(routes)
+    (sales,) = [route for route in routes if route.name == "export-sales"]
+    assert [each.name for each in sales.parameters] == ["format", "delimiter", "excel", "columns", "limit", "a"]
+
+
+def test_a_site_adds_routes_of_its_own(tmp_path: Path) -> None:
+    async def hello(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": scope["path_params"]["name"].encode()})
+
+    application = create_app(Settings(data_dir=tmp_path), [Route("/hello/{name}", hello)])
+    assert answers(application, "/hello/you") == b"you"
+    assert exchange(application, "/livez").status == 200
+    with pytest.raises(ValueError, match="two routes for one path"):
+        create_app(Settings(data_dir=tmp_path), [Route("/livez", hello)])

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from asgi_downloads.http.declared import Parameter
+from asgi_downloads.asgi.parameter import Parameter
 from asgi_downloads.service.example import example_config
 from asgi_downloads.service.own import OwnDirectory
 from asgi_downloads.service.setting import SettingsError
@@ -110,7 +110,8 @@ def test_a_mistake_is_one_line_that_says_where(case: Wrong, config: Path) -> Non
 
 @pytest.mark.parametrize("url", ["/download-more", "/filed", "/media", "/a.b/c_d/e~f", "/sub"])
 def test_what_only_looks_like_anothers_is_free(url: str) -> None:
-    assert Settings(directories=[{"url": url, "path": "/x"}]).directories[0].url == url
+    own: Any = [{"url": url, "path": "/x"}]
+    assert Settings(directories=own).directories[0].url == url
 
 
 def test_without_the_guide_its_urls_are_free() -> None:

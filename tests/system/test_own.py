@@ -45,7 +45,7 @@ database_url = "{postgres}"
 since = {{type = "datetime", required = true}}
 region = {{type = "text", choices = ["eu", "us"], default = "eu"}}
 [exports.wrong]
-sql = "SELECT nothing FROM people"
+sql = "SELECT no_such FROM people"
 database_url = "sqlite:///{root}/people.db"
 """
 
@@ -81,7 +81,7 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Own]:
         "out",
     ):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_bytes(name.encode() * 1000)
+        (root / name).write_bytes(name.encode() * 10_000)  # more than the service keeps ready
         (root / name).chmod(0o644)
     (root / "data").mkdir()
     (root / "media" / "a" / "link").symlink_to("b/c/d/deep.bin")
@@ -106,7 +106,7 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Own]:
 def test_the_start_tells_of_the_query_that_is_wrong_and_serves_the_rest(own: Own) -> None:
     lines = [line for line in own.site.served.errors.splitlines() if "exports." in line]
     assert len(lines) == 1
-    assert "exports.wrong: answers 500, for its query cannot be run: no such column: nothing" in lines[0]
+    assert "exports.wrong: answers 500, for its query cannot be run: no such column: no_such" in lines[0]
     assert own.status("/export/wrong") == 500
 
 

@@ -126,7 +126,7 @@ sys.exit(command_line.main())
 
 @pytest.mark.parametrize("way", WAYS)
 def test_every_setting_arrives(way: str, tmp_path: Path) -> None:
-    chosen = prepared(tmp_path, {**LIMITED, **FREE, "log_level": "Debug"})
+    chosen = prepared(tmp_path, {**LIMITED, **FREE, "log_level": "Debug", "guide_urls": "false"})
     (tmp_path / "telling.py").write_text(TELLING)
     assert {*chosen, "uds"} == {each.name for each in TABLE}, "a setting is missing here, and below"
     with started(tmp_path, chosen, way, (str(tmp_path / "telling.py"), "serve")) as served:
@@ -293,7 +293,7 @@ CHECKS: dict[str, list[Callable[[Place], None]]] = {
 SEEN_BY_VALUE = {
     "chunk_size",
     *("graceful_timeout", "drain_delay"),  # `the_end` shows them
-    *("database_connections", "query_timeout", "unreadable"),  # tests of the rooms that obey them do
+    *("database_connections", "query_timeout", "unreadable", "guide_urls"),  # tests of the rooms that obey them do
 }
 """What cannot be seen here from outside."""
 

@@ -1,12 +1,13 @@
 """Which endpoint a path names. A literal path wins; then the last segment, whole and not empty, as a parameter; then
 the longest prefix below which an endpoint has all paths."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from urllib.parse import quote
 
 from asgi_downloads.asgi.answer import send_whole
 from asgi_downloads.asgi.exchange import Exchange, route_path
+from asgi_downloads.asgi.parameter import Parameter
 from asgi_downloads.asgi.types import ASGIApp, Receive, Scope, Send
 from asgi_downloads.http.errors import HTTPError
 
@@ -19,11 +20,16 @@ class Route:
     """A path template, as `/export/users`, `/download/{filename}` or `/media/{path:path}`, and its ASGI callable.
 
     Below a prefix the endpoint is mounted: `root_path` has it, and methods are the endpoint's to refuse. A `probe` is
-    asked by orchestrators: no limit keeps it waiting.
+    asked by orchestrators: no limit keeps it waiting. The rest describes it: a `name` of its own, a line of `summary`,
+    the query `parameters` that it reads, and the `answers` that are special to it, each with its meaning.
     """
 
     template: str
     endpoint: ASGIApp
+    name: str = ""
+    summary: str = ""
+    parameters: tuple[Parameter, ...] = ()
+    answers: Mapping[int, str] = field(default_factory=dict)
     probe: bool = False
 
 

@@ -14,6 +14,7 @@ from asgi_downloads.bodies.data_export import data_export
 from asgi_downloads.bodies.gzip_blocks import gzip_blocks
 from asgi_downloads.bodies.spooled_file import made_file
 from asgi_downloads.bodies.stored_file import StoredFile
+from asgi_downloads.endpoints.form import DELIMITERS, FORM
 from asgi_downloads.http.accept_encoding import prefers
 from asgi_downloads.http.disposition import content_disposition
 from asgi_downloads.http.errors import HTTPError, InvalidParameters
@@ -32,8 +33,6 @@ logger = logging.getLogger("asgi_downloads")
 RETRY_AFTER = b"5"
 """Seconds until it is worth asking again for a database that was away."""
 
-_DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t"}
-_MOST_ROWS = (1 << 63) - 1
 
 Clock = Callable[[], float]
 
@@ -108,24 +107,26 @@ def _to_http(error: StorageError) -> HTTPError:
 def read_query(query_string: bytes) -> tuple[Selection, Notation]:
     """What `/export/users` is asked for. Raises `InvalidParameters`."""
     with Query(query_string) as query:
-        notation, columns, limit = read_form(query, COLUMNS)
-        selection = Selection(
-            columns, since=query.moment("since", None), until=query.moment("until", None), limit=limit
-        )
+        notation, columns = read_form(query, COLUMNS)
+        since, until = query.moment("since", None), query.moment("until", None)
+        selection = Selection(columns, since=since, until=until, limit=read_limit(query))
     refuse_repeated(columns)
     return selection, notation
 
 
-def read_form(query: Query, names: tuple[str, ...]) -> tuple[Notation, tuple[str, ...], int | None]:
-    """What every export takes: its notation, which of the columns `names`, how many rows."""
-    form = query.choice("format", "csv", ("csv", "jsonl"))
-    delimiter = query.choice("delimiter", "comma", _DELIMITERS)
-    excel = query.boolean("excel", False)
+def read_form(query: Query, names: tuple[str, ...]) -> tuple[Notation, tuple[str, ...]]:
+    """The notation that is asked for, and which of the columns `names`."""
+    form, delimiter, excel = (FORM[name].read(query) for name in ("format", "delimiter", "excel"))
     columns = query.choices("columns", names, names)
-    limit = query.integer("limit", None, ge=1, le=_MOST_ROWS)
-    if form != "csv" or delimiter not in _DELIMITERS:
-        return JsonLines(), columns, limit
-    return Csv(_DELIMITERS[delimiter], excel), columns, limit
+    if form != "csv" or delimiter not in DELIMITERS:
+        return JsonLines(), columns
+    return Csv(DELIMITERS[str(delimiter)], bool(excel)), columns
+
+
+def read_limit(query: Query) -> int | None:
+    """How many rows are asked for."""
+    limit = FORM["limit"].read(query)
+    return limit if isinstance(limit, int) else None
 
 
 def refuse_repeated(columns: tuple[str, ...]) -> None:

@@ -3,17 +3,18 @@
 import time
 
 from asgi_downloads.asgi.exchange import Exchange
+from asgi_downloads.asgi.parameter import Parameter
 from asgi_downloads.asgi.types import Receive, Scope, Send
 from asgi_downloads.endpoints.export import (
     Clock,
     missing_extra,
     read_form,
+    read_limit,
     refusal,
     refuse_repeated,
     send_export,
     stamp,
 )
-from asgi_downloads.http.declared import Parameter
 from asgi_downloads.http.errors import HTTPError
 from asgi_downloads.http.parameters import Query
 from asgi_downloads.storage.errors import MissingExtra, StorageError, Unusable
@@ -52,7 +53,8 @@ class ExportOwn:
         except StorageError as error:
             raise refusal(error, self.name) from error
         with Query(exchange.query_string) as query:
-            notation, columns, limit = read_form(query, names)
+            notation, columns = read_form(query, names)
+            limit = read_limit(query)
             values = {parameter.name: parameter.read(query) for parameter in self.parameters}
         refuse_repeated(columns)
         blocks = self.source.lines(Statement(self.sql, values, names, columns, limit), notation, self.timeout)

@@ -22,7 +22,6 @@ from asgi_downloads.storage.files.digests import Digests
 from asgi_downloads.storage.files.openfile import OpenFile
 from asgi_downloads.storage.files.private import NOTHING_PRIVATE, Private
 from asgi_downloads.storage.files.tree import Tree
-from asgi_downloads.storage.threads import in_thread
 
 NO_CACHE = b"no-cache"
 """RFC 9111 §5.2.2.4: keep it, but ask before each use. Without a word a browser may show a file of last year for weeks
@@ -67,7 +66,7 @@ class Delivery:
         """
 
         async def answer(file: OpenFile) -> None:
-            if self.private.hides(file.stat):
+            if self.private.hides_file(file.fd, file.stat):
                 raise NotFound
             decided = await self.plan(exchange, file, shown)
             if self.accel_prefix and decided.segments and is_plain(exchange.headers):
@@ -76,9 +75,6 @@ class Delivery:
             await respond(exchange, decided, StoredFile(file))
             keep(exchange.scope, decided, file, tree, shown.name)
 
-        looks = self.private.is_inside and "/" in shown.name
-        if looks and await in_thread(self.private.hides_above, tree.directory(), shown.name):
-            raise NotFound
         await with_file(lambda: tree.open(shown.name), answer)
 
     async def plan(self, exchange: Exchange, file: OpenFile, shown: Shown) -> Plan:

@@ -1,13 +1,13 @@
 """The composition root: settings in, one ASGI application out."""
 
 import logging
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from asgi_downloads.asgi.exchange import CHUNK_SIZE
 from asgi_downloads.asgi.guard import Guard
 from asgi_downloads.asgi.lifespan import run_lifespan
-from asgi_downloads.asgi.router import Router
+from asgi_downloads.asgi.router import Route, Router
 from asgi_downloads.asgi.types import Receive, Scope, Send
 from asgi_downloads.bodies.zip.cache import Archives
 from asgi_downloads.endpoints.health import Readiness
@@ -33,7 +33,7 @@ PROBE_TIMEOUT = 1.0
 class Application:
     """The service as an ASGI 3 application: run it, or mount it in another."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, routes: Iterable[Route] = ()) -> None:
         self.settings = settings
         self._made = TemporaryFiles(settings.temp_dir)
         self._checksums = Checksums(settings.state_dir)
@@ -43,7 +43,7 @@ class Application:
         ready = Readiness({"data": self._check_data, "database": self._check_database})
         archives = Archives(self._checksums, may_omit=settings.unreadable == "skip")
         self._probes = Jobs("probes", 1)
-        self.routes = table(settings, delivery, archives, self._rows, self._made, ready)
+        self.routes = (*routes, *table(settings, delivery, archives, self._rows, self._made, ready))
         self._http = Kept(Guard(Router(self.routes)))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -95,9 +95,15 @@ class Application:
         return None
 
 
-def create_app(settings: Settings | None = None) -> Application:
-    """The application for these settings; none of them is read from the environment (`Settings.from_environment()`)."""
-    return Application(settings or Settings())
+def create_app(settings: Settings | None = None, routes: Iterable[Route] = ()) -> Application:
+    """The application for these settings; none of them is read from the environment (`Settings.from_environment()`).
+
+    `routes` are a site's own, beside ours: each a `Route` with an ASGI callable. Raises `ValueError` for one that
+    contradicts another.
+
+        create_app(Settings(data_dir="/srv/data"), [Route("/hello/{name}", hello)])
+    """
+    return Application(settings or Settings(), routes)
 
 
 def lifespan(application: Application) -> Callable[[object], AbstractAsyncContextManager[None]]:

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any, get_args
 from urllib.parse import urlencode
 
-from asgi_downloads.http.declared import Parameter, ParameterType
+from asgi_downloads.asgi.parameter import Parameter, ParameterType
+from asgi_downloads.endpoints.form import FORM
 from asgi_downloads.http.errors import InvalidParameters
 from asgi_downloads.http.parameters import Query
 from asgi_downloads.service.names import GUIDE_URLS, OTHER_URLS
@@ -111,7 +112,7 @@ class OwnExport:
             raise SettingsError(f"parameters.{name}: every export has a parameter of that name already")
 
 
-RESERVED = frozenset({"format", "delimiter", "excel", "columns", "limit"})
+RESERVED = frozenset(FORM)
 """What all exports take."""
 
 _TYPES = get_args(ParameterType)

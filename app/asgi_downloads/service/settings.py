@@ -16,7 +16,7 @@ from datetime import date
 from pathlib import Path
 from typing import Self
 
-from asgi_downloads.http.declared import Parameter
+from asgi_downloads.asgi.parameter import Parameter
 from asgi_downloads.service.own import OwnDirectory, OwnExport, directories_of, exports_of, refuse_collisions
 from asgi_downloads.service.setting import DERIVED, PREFIX, Given, Setting, SettingsError, parse, setting, settings_of
 from asgi_downloads.service.setting_kinds import (

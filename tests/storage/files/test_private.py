@@ -1,13 +1,15 @@
 """What is nobody's to see, whatever name leads to it."""
 
 import os
+import threading
 from pathlib import Path
 
 import pytest
 
 from asgi_downloads.storage.files import private
+from asgi_downloads.storage.files.contents import Folder
 from asgi_downloads.storage.files.private import NOTHING_PRIVATE, Private
-from tests.support.archives import directory
+from tests.support.archives import directory, later
 
 
 @pytest.fixture
@@ -16,44 +18,44 @@ def root(tmp_path: Path) -> Path:
     (tmp_path / "state" / "below" / "file").write_text("x")
     (tmp_path / "plain").mkdir()
     (tmp_path / "plain" / "file").write_text("x")
+    (tmp_path / "plain" / "link").symlink_to("../state/below/file")
     (tmp_path / "alias").symlink_to("state")
+    (tmp_path / "stated").write_text("x")
     (tmp_path / "db").write_text("x")
     (tmp_path / "hard").hardlink_to(tmp_path / "db")
     return tmp_path
 
 
-@pytest.mark.parametrize(("name", "want"), [("db", True), ("hard", True), ("state", True), ("plain/file", False)])
-def test_it_is_told_by_device_and_inode(name: str, want: bool, root: Path) -> None:
-    assert Private([root / "db", root / "state"], root).hides(os.stat(root / name)) is want
+CASES = [
+    ("db", True),
+    ("hard", True),
+    ("state/below/file", True),
+    ("alias/below/file", True),
+    ("plain/link", True),
+    ("plain/../state/below/file", True),
+    ("plain/file", False),
+    ("stated", False),
+]
 
 
-@pytest.mark.parametrize(
-    ("path", "want"),
-    [
-        ("state/below/file", True),
-        ("state/below/none", True),
-        ("alias/below/file", True),
-        ("plain/../state/below/file", True),
-        ("plain/file", False),
-        ("none/file", False),
-        ("db", False),
-    ],
-)
-def test_so_is_what_lies_below(path: str, want: bool, root: Path) -> None:
+@pytest.mark.parametrize(("name", "want"), CASES)
+def test_a_file_is_told_by_device_and_inode_and_by_where_it_lies(name: str, want: bool, root: Path) -> None:
+    hidden = Private([root / "db", root / "state"])
+    with (root / name).open() as file:
+        assert hidden.hides_file(file.fileno(), os.fstat(file.fileno())) is want
+        assert not NOTHING_PRIVATE.hides_file(file.fileno(), os.fstat(file.fileno()))
+
+
+def test_no_listing_has_any_of_it(root: Path) -> None:
     with directory(root) as opened:
-        assert Private([root / "state"], root).hides_above(opened, path) is want
-
-
-def test_what_lies_elsewhere_needs_no_look_at_the_way(root: Path) -> None:
-    assert Private([root / "state"], root).is_inside
-    assert not Private([root / "state"], root / "plain").is_inside
-    assert not NOTHING_PRIVATE.is_inside
-    assert not NOTHING_PRIVATE.hides(os.stat(root))
+        folder = Folder(opened, True, private=Private([root / "db", root / "state"]))
+        listing = folder.scan_blocking(100, threading.Event(), later)
+    assert listing.names == ["stated", "plain/file"]
 
 
 def test_what_comes_later_is_private_too(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(private, "CHECK", 0.0)
-    hidden = Private([root / "db-wal"], root)
+    hidden = Private([root / "db-wal"])
     assert not hidden.hides(os.stat(root / "db"))
     (root / "db-wal").write_text("x")
     assert hidden.hides(os.stat(root / "db-wal"))

@@ -64,7 +64,7 @@ class Folder(Contents):
             at=self.at,
             recursive=self.recursive,
             hides=self.hide.hides,
-            private=self.private.hides,
+            private=self.private,
             most=most,
             stop=stop,
             clock=clock,

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from asgi_downloads.storage.errors import Busy, Forbidden, NotFound, OutsideRoot, from_oserror
 from asgi_downloads.storage.files.listing import Listing
+from asgi_downloads.storage.files.private import NOTHING_PRIVATE, Private
 from asgi_downloads.storage.files.tree import DIRECTORY_FLAGS, Directory, encode
 from asgi_downloads.storage.jobs import Stopped
 
@@ -31,7 +32,7 @@ def scan_blocking(
     at: str = "",
     recursive: bool = False,
     hides: Callable[[str], bool] = hides_nothing,
-    private: Callable[[os.stat_result], bool] = hides_nothing,
+    private: Private = NOTHING_PRIVATE,
     most: int = sys.maxsize,
     stop: threading.Event | None = None,
     clock: Callable[[], int] = time.time_ns,
@@ -71,7 +72,7 @@ class _Scan:
         at: str,
         recursive: bool,
         hides: Callable[[str], bool],
-        private: Callable[[os.stat_result], bool],
+        private: Private,
         stop: threading.Event,
         listing: Listing,
     ) -> None:
@@ -116,8 +117,7 @@ class _Scan:
                 raise Forbidden
             status = self._follow(path) if is_link else os.stat(name, dir_fd=fd, follow_symlinks=False)
             mode = status.st_mode
-            if self.private(status):
-                self.listing.links.discard(path)
+            if self.private.hides(status):
                 return False
             if stat.S_ISREG(mode):
                 if self.may_lie or mode & _EVERYONE != _EVERYONE:
@@ -137,6 +137,8 @@ class _Scan:
 
     def _follow(self, path: str) -> os.stat_result:
         with self.directory.open_blocking(path) as file:
+            if self.private.hides_file(file.fd, file.stat):
+                raise NotFound
             self.listing.links.add(path)
             return file.stat
 

@@ -80,7 +80,7 @@ class SQLiteRows(RowSource):
             with closing(connection):
                 # Within a SELECT nothing can stand that writes, and one row fewer than one is never looked for.
                 cursor = connection.execute(f"SELECT * FROM ({bare(statement.sql)}\n) LIMIT 0", statement.values)
-                return tuple(name for name, *_ in cursor.description)
+                return _as_written([name for name, *_ in cursor.description])
         except sqlite3.Error as error:
             raise _translated(error) from error
 
@@ -115,6 +115,15 @@ class SQLiteRows(RowSource):
                 where = f"{wanted.table}.{wanted.moment}"
                 raise Unusable(f"{where} has {refused[0]!r}, which cannot be compared with a time") from error
             raise _translated(error) from error
+
+
+def _as_written(names: list[str]) -> tuple[str, ...]:
+    """Names of columns without what SQLite puts behind one that a query gives twice: `a`, `a:1`."""
+    found: list[str] = []
+    for name in names:
+        first, _, number = name.rpartition(":")
+        found.append(first if number.isdecimal() and first in found else name)
+    return tuple(found)
 
 
 def _close_blocking(blocks: Generator[bytes], making: "Future[bytes | None]") -> None:

@@ -16,7 +16,7 @@ _TOKENS = re.compile(
         '(?:[^']|'')*'                          # text
       | "(?:[^"]|"")*"                          # a name
       | --[^\n]*                                # a comment to the end of its line
-      | /\*.*?\*/                               # another; `_comment` finds the end of nested ones
+      | /\*                                     # another; `_comment_end` knows where it ends
       | \$(?P<tag>[A-Za-z_]\w*|)\$.*?\$(?P=tag)\$   # text of PostgreSQL, in dollars
       | ::                                      # a cast
     )

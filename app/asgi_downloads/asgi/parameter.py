@@ -23,6 +23,8 @@ class Parameter:
     required: bool = False
     default: Value = None
     choices: tuple[str, ...] = ()
+    least: int = -MOST - 1
+    """Of a whole number."""
 
     def read(self, query: Query) -> Value:
         """The value; a moment without a zone is in UTC. What cannot be used is noted in `query`."""
@@ -31,7 +33,7 @@ class Parameter:
         if self.choices:
             return query.choice(self.name, self.default, self.choices)
         if self.type == "integer":
-            return query.integer(self.name, self.default, ge=-MOST - 1, le=MOST)
+            return query.integer(self.name, self.default, ge=self.least, le=MOST)
         if self.type == "number":
             return query.number(self.name, self.default)
         if self.type == "boolean":

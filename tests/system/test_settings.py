@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from asgi_downloads import demo
+from asgi_downloads.service.setting import Setting
 from asgi_downloads.service.settings import TABLE, Settings
 from tests.support.nginx import free_port
 from tests.support.serving import SERVE, Served, serving
@@ -105,12 +106,18 @@ def started(here: Path, chosen: dict[str, str], way: str, command: tuple[str, ..
     """`serve` with the settings given in one of the ways."""
     rows = [(each, chosen[each.name]) for each in TABLE if each.name in chosen]
     environ = {each.variable: text for each, text in rows}
-    flags = [each.flag if each.kind.metavar == "BOOL" else f"{each.flag}={text}" for each, text in rows]
+    flags = [_flag(each, text) for each, text in rows]
     file = here / "settings.toml"
     file.write_text("".join(f"{each.name} = '{text}'\n" for each, text in rows))
     arguments = {"environment": [], "file": ["--config", str(file)], "flags": flags}[way]
     with serving(*arguments, command=command, environ=environ if way == "environment" else {}, cwd=here) as served:
         yield served
+
+
+def _flag(each: Setting, text: str) -> str:
+    if each.kind.metavar != "BOOL":
+        return f"{each.flag}={text}"
+    return each.flag.replace("--", "--no-", 1) if text == "false" else each.flag
 
 
 TELLING = """\

@@ -6,6 +6,8 @@ They are imported when they are first used: `import asgi_downloads` alone import
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from asgi_downloads.asgi.parameter import Parameter
+    from asgi_downloads.asgi.router import Route
     from asgi_downloads.responses.file import FileResponse
     from asgi_downloads.responses.files import Files
     from asgi_downloads.responses.rows import CSVResponse, JSONLinesResponse
@@ -13,6 +15,7 @@ if TYPE_CHECKING:
     from asgi_downloads.responses.zip import ZipResponse
     from asgi_downloads.server.process.run import run
     from asgi_downloads.service.application import create_app, lifespan
+    from asgi_downloads.service.own import OwnDirectory, OwnExport
     from asgi_downloads.service.settings import Settings
 
     __version__: str
@@ -22,6 +25,10 @@ __all__ = [
     "FileResponse",
     "Files",
     "JSONLinesResponse",
+    "OwnDirectory",
+    "OwnExport",
+    "Parameter",
+    "Route",
     "Settings",
     "SpooledResponse",
     "ZipResponse",
@@ -38,6 +45,10 @@ _HOMES = {
     "JSONLinesResponse": "asgi_downloads.responses.rows",
     "SpooledResponse": "asgi_downloads.responses.spooled",
     "ZipResponse": "asgi_downloads.responses.zip",
+    "OwnDirectory": "asgi_downloads.service.own",
+    "OwnExport": "asgi_downloads.service.own",
+    "Parameter": "asgi_downloads.asgi.parameter",
+    "Route": "asgi_downloads.asgi.router",
     "Settings": "asgi_downloads.service.settings",
     "create_app": "asgi_downloads.service.application",
     "lifespan": "asgi_downloads.service.application",

@@ -19,8 +19,9 @@ import asgi_downloads
 from asgi_downloads import demo
 from asgi_downloads.server.errors import StartError
 from asgi_downloads.server.process import streams
+from asgi_downloads.service.setting import Given, SettingsError, nearest
 from asgi_downloads.service.setting_kinds import SWITCH_WORDS
-from asgi_downloads.service.settings import CONFIG, TABLE, Given, Settings, SettingsError, as_toml, gather, nearest
+from asgi_downloads.service.settings import CONFIG, TABLE, Settings, as_toml, gather
 
 PROGRAM = "asgi-downloads"
 DEMO_DIR = Path("demo")
@@ -105,6 +106,9 @@ def _parser() -> argparse.ArgumentParser:
     check = commands.add_parser("check-config", help="print every setting and where it comes from")
     _add_settings(check, _check_config)
 
+    example = commands.add_parser("example-config", help="print a TOML file with every setting, for you to change")
+    example.set_defaults(run=_example_config)
+
     nginx = commands.add_parser("nginx-config", help="print a configuration for nginx in front")
     _add_settings(nginx, _nginx_config)
     nginx.add_argument("--snippet", action="store_true", help="print what goes into a server{} that there is already")
@@ -138,6 +142,7 @@ def _add_settings(parser: argparse.ArgumentParser, run: Any) -> None:
 def _serve(args: argparse.Namespace) -> int:
     from asgi_downloads.server.process.checks import check
     from asgi_downloads.server.process.run import run  # and with it uvicorn
+    from asgi_downloads.service.directories import FOLDER_URL, is_plain_folder
 
     gathered = _gathered(args)
     if args.demo and "data_dir" not in gathered:
@@ -147,6 +152,10 @@ def _serve(args: argparse.Namespace) -> int:
         demo.write_demo(settings.data_dir)
     for warning in check(settings):
         _say("warning: " + warning)
+    if is_plain_folder(settings):
+        _say(
+            f"{settings.data_dir} is a folder without the guide's directories: all of it is served below {FOLDER_URL}/"
+        )
     return run(settings, partial(_announce, settings, with_urls=args.demo))
 
 
@@ -168,6 +177,12 @@ def _demo(args: argparse.Namespace) -> int:
 def _check_config(args: argparse.Namespace) -> int:
     gathered = _gathered(args)
     return _print("\n".join(as_toml(Settings.of(gathered), gathered)) + "\n")
+
+
+def _example_config(args: argparse.Namespace) -> int:
+    from asgi_downloads.service.example import example_config
+
+    return _print(example_config())
 
 
 def _nginx_config(args: argparse.Namespace) -> int:

@@ -7,6 +7,7 @@ from urllib.parse import quote, unquote
 
 import pytest
 
+from asgi_downloads.asgi.exchange import route_path
 from asgi_downloads.asgi.router import Route, Router
 from asgi_downloads.asgi.types import Receive, Scope, Send
 from asgi_downloads.http.errors import HTTPError
@@ -20,7 +21,9 @@ class Named:
         self.name = name
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        values = [f"{key}={value}" for key, value in scope["path_params"].items()]
+        values = [f"{key}={value}" for key, value in scope.get("path_params", {}).items()]
+        if self.name.endswith("{path:path}"):
+            values = [scope["root_path"], route_path(scope)]
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": " ".join([self.name, *values]).encode()})
 
@@ -33,6 +36,8 @@ ROUTER = Router(
         "/reports/{report_id}",
         "/reports/generate/{report_id}",
         "/export/users",
+        "/media/{path:path}",
+        "/media/of/mine/{path:path}",
     )
 )
 
@@ -50,6 +55,11 @@ MATCHES = [
     Match("a-literal", "/export/users", "/export/users"),
     Match("a-literal-before-a-parameter", "/download/large/x", "/download/large/{filename} filename=x"),
     Match("a-literal-with-nothing-below-is-a-name", "/download/large", "/download/{filename} filename=large"),
+    Match("below-a-mount", "/media/a/b/c", "/media/{path:path} /media /a/b/c"),
+    Match("below-the-longest-mount", "/media/of/mine/c", "/media/of/mine/{path:path} /media/of/mine /c"),
+    Match("below-the-shorter-mount", "/media/of/other", "/media/{path:path} /media /of/other"),
+    Match("a-mount-with-a-slash", "/media/", "/media/{path:path} /media /"),
+    Match("below-a-mount-and-a-prefix", "/p/media/a", "/media/{path:path} /p/media /a", root_path="/p"),
     Match("newline", "/download/a\nb", "/download/{filename} filename=a\nb"),
     Match("nul", "/download/a\0b", "/download/{filename} filename=a\0b"),
     Match("backslash", "/download/a\\b", "/download/{filename} filename=a\\b"),

@@ -1,16 +1,21 @@
 """The composition root, as an ASGI server or another site finds it."""
 
 import asyncio
+import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from asgi_downloads.asgi.parameter import Parameter
+from asgi_downloads.asgi.router import Route
+from asgi_downloads.asgi.types import ASGIApp, Receive, Scope, Send
 from asgi_downloads.service.application import create_app, lifespan
-from asgi_downloads.service.names import DIRECTORIES
-from asgi_downloads.service.routes import Trees
+from asgi_downloads.service.own import OwnDirectory, OwnExport
 from asgi_downloads.service.settings import TABLE, Settings
+from asgi_downloads.storage.files import state
 from tests.support.asgi import exchange
 from tests.support.serving import ROOT
 
@@ -37,10 +42,6 @@ def test_a_data_directory_may_come_later(tmp_path: Path) -> None:
     assert exchange(application, "/download/a").content == b"a"
 
 
-def test_the_start_looks_for_the_directories_that_are_served() -> None:
-    assert tuple(name.replace("_", "-") for name in Trees.__dataclass_fields__) == DIRECTORIES
-
-
 def test_a_site_runs_the_start_and_the_end_with_its_own(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "file").touch()
     application = create_app(Settings(data_dir=tmp_path, temp_dir=tmp_path / "file"))
@@ -55,6 +56,95 @@ def test_a_site_runs_the_start_and_the_end_with_its_own(tmp_path: Path, caplog: 
 def test_the_readme_names_every_setting_and_every_url(tmp_path: Path) -> None:
     readme = (ROOT / "README.md").read_text()
     assert [entry.name for entry in TABLE if f"| `{entry.name}` | " not in readme] == []
+    (tmp_path / "files").mkdir()
     urls = [route.template for route in create_app(Settings(data_dir=tmp_path)).routes]
     assert len(urls) >= 14
     assert [url for url in urls if f"`{url}`" not in readme] == []
+
+
+def answers(application: ASGIApp, path: str) -> bytes:
+    return bytes(exchange(application, path).content)
+
+
+def test_directories_of_ones_own_stand_beside_the_guides(tmp_path: Path) -> None:
+    for name in ("downloads/a", "media/b/c/d/e", "music/x.part"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(name)
+    own: Any = [
+        {"url": "/media", "path": tmp_path / "media", "show": "download", "bundle": True},
+        OwnDirectory("/m/usic", tmp_path / "music"),
+    ]
+    application = create_app(Settings(data_dir=tmp_path, directories=own))
+    assert answers(application, "/download/a") == b"downloads/a"
+    found = exchange(application, "/media/b/c/d/e")
+    assert found.content == b"media/b/c/d/e"
+    assert found.headers[b"content-disposition"] == b'attachment; filename="e"'
+    assert exchange(application, "/media/b/?zip").headers[b"content-type"] == b"application/zip"
+    assert exchange(application, "/m/usic/x.part").status == 404
+    assert exchange(application, "/media").status == 404
+    assert exchange(application, "/mediab/c").status == 404
+
+
+def test_the_guides_urls_can_be_turned_off(tmp_path: Path) -> None:
+    (tmp_path / "downloads").mkdir()
+    (tmp_path / "downloads" / "a").write_text("a")
+    own: Any = [{"url": "/download", "path": tmp_path / "downloads"}]
+    application = create_app(Settings(data_dir=tmp_path, guide_urls=False, directories=own))
+    assert answers(application, "/download/a") == b"a"
+    for path in ("/file/a", "/reports/a", "/reports/generate/a", "/export/data"):
+        assert exchange(application, path).status == 404
+
+
+def test_a_plain_folder_is_served_whole_but_for_what_is_the_services_own(tmp_path: Path) -> None:
+    (tmp_path / "trip").mkdir()
+    (tmp_path / "trip" / "a.jpg").write_text("jpg")
+    (tmp_path / "state" / "below").mkdir(parents=True)
+    (tmp_path / "state" / "below" / "checksums.sqlite").write_text("secret")
+    (tmp_path / "app.db").write_text("secret")
+    (tmp_path / "app.db-wal").write_text("secret")
+    (tmp_path / "other-name").hardlink_to(tmp_path / "app.db")
+    (tmp_path / "trip" / "link").symlink_to("../state/below/checksums.sqlite")
+    application = create_app(Settings(data_dir=tmp_path, state_dir=tmp_path / "state"))
+    assert answers(application, "/files/trip/a.jpg") == b"jpg"
+    for name in ("app.db", "app.db-wal", "other-name", "state/below/checksums.sqlite", "trip/link"):
+        assert exchange(application, f"/files/{name}").status == 404, name
+    assert b"secret" not in answers(application, "/files/?zip")
+    assert b"a.jpg" in answers(application, "/files/?zip")
+
+
+def test_a_kept_answer_is_not_that_of_an_encoded_slash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(state, "SETTLING_NS", -(10**12))
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "b").write_text("b")
+    os.utime(tmp_path / "a" / "b", (1_700_000_000, 1_700_000_000))
+    application = create_app(Settings(data_dir=tmp_path))
+    for _ in range(2):
+        assert answers(application, "/files/a/b") == b"b"
+
+    async def encoded(scope: Scope, receive: Receive, send: Send) -> None:
+        scope["raw_path"] = b"/files/a%2Fb"
+        await application(scope, receive, send)
+
+    assert exchange(encoded, "/files/a/b").status == 404
+
+
+def test_each_route_says_what_it_is(tmp_path: Path) -> None:
+    own = (OwnDirectory("/media", tmp_path),)
+    exports = (OwnExport("sales", "SELECT :a", parameters=(Parameter("a"),)),)
+    routes = create_app(Settings(data_dir=tmp_path, directories=own, exports=exports)).routes
+    assert [route.template for route in routes if not route.name or not route.summary] == []
+    assert len({route.name for route in routes}) == len(routes)
+    (sales,) = [route for route in routes if route.name == "export-sales"]
+    assert [each.name for each in sales.parameters] == ["format", "delimiter", "excel", "columns", "limit", "a"]
+
+
+def test_a_site_adds_routes_of_its_own(tmp_path: Path) -> None:
+    async def hello(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": scope["path_params"]["name"].encode()})
+
+    application = create_app(Settings(data_dir=tmp_path), [Route("/hello/{name}", hello)])
+    assert answers(application, "/hello/you") == b"you"
+    assert exchange(application, "/livez").status == 200
+    with pytest.raises(ValueError, match="two routes for one path"):
+        create_app(Settings(data_dir=tmp_path), [Route("/livez", hello)])

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from asgi_downloads.service.setting import Setting, SettingsError, nearest
 from asgi_downloads.service.setting_kinds import Kind, choice, duration, size, whole
-from asgi_downloads.service.settings import TABLE, Setting, Settings, SettingsError, as_toml, gather, nearest
+from asgi_downloads.service.settings import TABLE, Settings, as_toml, gather
 
 
 def load(flags: dict[str, object], environ: dict[str, str], config: Path | None = None) -> Settings:

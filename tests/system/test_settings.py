@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from asgi_downloads import demo
+from asgi_downloads.service.setting import Setting
 from asgi_downloads.service.settings import TABLE, Settings
 from tests.support.nginx import free_port
 from tests.support.serving import SERVE, Served, serving
@@ -105,12 +106,18 @@ def started(here: Path, chosen: dict[str, str], way: str, command: tuple[str, ..
     """`serve` with the settings given in one of the ways."""
     rows = [(each, chosen[each.name]) for each in TABLE if each.name in chosen]
     environ = {each.variable: text for each, text in rows}
-    flags = [each.flag if each.kind.metavar == "BOOL" else f"{each.flag}={text}" for each, text in rows]
+    flags = [_flag(each, text) for each, text in rows]
     file = here / "settings.toml"
     file.write_text("".join(f"{each.name} = '{text}'\n" for each, text in rows))
     arguments = {"environment": [], "file": ["--config", str(file)], "flags": flags}[way]
     with serving(*arguments, command=command, environ=environ if way == "environment" else {}, cwd=here) as served:
         yield served
+
+
+def _flag(each: Setting, text: str) -> str:
+    if each.kind.metavar != "BOOL":
+        return f"{each.flag}={text}"
+    return each.flag.replace("--", "--no-", 1) if text == "false" else each.flag
 
 
 TELLING = """\
@@ -126,7 +133,7 @@ sys.exit(command_line.main())
 
 @pytest.mark.parametrize("way", WAYS)
 def test_every_setting_arrives(way: str, tmp_path: Path) -> None:
-    chosen = prepared(tmp_path, {**LIMITED, **FREE, "log_level": "Debug"})
+    chosen = prepared(tmp_path, {**LIMITED, **FREE, "log_level": "Debug", "guide_urls": "false"})
     (tmp_path / "telling.py").write_text(TELLING)
     assert {*chosen, "uds"} == {each.name for each in TABLE}, "a setting is missing here, and below"
     with started(tmp_path, chosen, way, (str(tmp_path / "telling.py"), "serve")) as served:
@@ -293,7 +300,7 @@ CHECKS: dict[str, list[Callable[[Place], None]]] = {
 SEEN_BY_VALUE = {
     "chunk_size",
     *("graceful_timeout", "drain_delay"),  # `the_end` shows them
-    *("database_connections", "query_timeout", "unreadable"),  # tests of the rooms that obey them do
+    *("database_connections", "query_timeout", "unreadable", "guide_urls"),  # tests of the rooms that obey them do
 }
 """What cannot be seen here from outside."""
 

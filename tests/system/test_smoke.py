@@ -64,18 +64,18 @@ ROWS = [
 ]
 
 
-def test_no_route_is_without_a_row() -> None:
-    asked = {Path(row.path).parent.as_posix() if row.path.count("/") > 1 else row.path for row in ROWS}
-    asked |= {row.path for row in ROWS}
-    for route in create_app(Settings()).routes:
-        assert route.template.partition("/{")[0] in asked
-
-
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     data = tmp_path_factory.mktemp("smoke") / "data"
     demo.write_demo(data, users=50)
     return data
+
+
+def test_no_route_is_without_a_row(data: Path) -> None:
+    asked = {Path(row.path).parent.as_posix() if row.path.count("/") > 1 else row.path for row in ROWS}
+    asked |= {row.path for row in ROWS}
+    for route in create_app(Settings(data_dir=data)).routes:
+        assert route.template.partition("/{")[0] in asked
 
 
 @pytest.fixture(scope="module")

@@ -1,26 +1,35 @@
-"""Which endpoint a path names. A literal path wins; else the last segment, whole and not empty, is a parameter."""
+"""Which endpoint a path names. A literal path wins; then the last segment, whole and not empty, as a parameter; then
+the longest prefix below which an endpoint has all paths."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from urllib.parse import quote
 
 from asgi_downloads.asgi.answer import send_whole
 from asgi_downloads.asgi.exchange import Exchange, route_path
+from asgi_downloads.asgi.parameter import Parameter
 from asgi_downloads.asgi.types import ASGIApp, Receive, Scope, Send
 from asgi_downloads.http.errors import HTTPError
 
+_ALL_BELOW = "{path:path}"
 ALLOW = ((b"allow", b"GET, HEAD"),)  # RFC 9110 §15.5.6: what is supported, HEAD with every GET (§9.1)
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A path template, as `/export/users` or `/download/{filename}`, and the ASGI callable that answers it.
+    """A path template, as `/export/users`, `/download/{filename}` or `/media/{path:path}`, and its ASGI callable.
 
-    A `probe` is asked by orchestrators: no limit keeps it waiting.
+    Below a prefix the endpoint is mounted: `root_path` has it, and methods are the endpoint's to refuse. A `probe` is
+    asked by orchestrators: no limit keeps it waiting. The rest describes it: a `name` of its own, a line of `summary`,
+    the query `parameters` that it reads, and the `answers` that are special to it, each with its meaning.
     """
 
     template: str
     endpoint: ASGIApp
+    name: str = ""
+    summary: str = ""
+    parameters: tuple[Parameter, ...] = ()
+    answers: Mapping[int, str] = field(default_factory=dict)
     probe: bool = False
 
 
@@ -35,6 +44,7 @@ class Router:
     def __init__(self, routes: Iterable[Route]) -> None:
         self._literal: dict[str, ASGIApp] = {}
         self._parameter: dict[str, tuple[ASGIApp, str]] = {}
+        self._mounted: dict[str, ASGIApp] = {}
         for route in routes:
             self._add(route)
 
@@ -42,6 +52,11 @@ class Router:
         prefix, _, last = route.template.rpartition("/")
         if "{" in prefix:
             raise ValueError(f"{route.template}: only the last segment may be a parameter")
+        if last == _ALL_BELOW:
+            if prefix in self._mounted:
+                raise ValueError(f"{route.template}: two routes for one path")
+            self._mounted[prefix] = route.endpoint
+            return
         if prefix in self._parameter if last.startswith("{") else route.template in self._literal:
             raise ValueError(f"{route.template}: two routes for one path")
         if last.startswith("{"):
@@ -64,12 +79,25 @@ class Router:
         path = route_path(scope)
         found = self.match(path)
         if found is None:
-            await self._answer_unmatched(path, Exchange(scope, receive, send))
+            if (prefix := self._prefix(path)) is not None:
+                below = {**scope, "root_path": scope.get("root_path", "") + prefix}
+                await self._mounted[prefix](below, receive, send)
+            else:
+                await self._answer_unmatched(path, Exchange(scope, receive, send))
             return
         if scope["method"] not in ("GET", "HEAD"):
             raise HTTPError(405, headers=ALLOW)
         endpoint, scope["path_params"] = found
         await endpoint(scope, receive, send)
+
+    def _prefix(self, path: str) -> str | None:
+        """The longest prefix of whole segments below which something is mounted."""
+        prefix = path
+        while self._mounted and prefix:
+            prefix = prefix.rpartition("/")[0]
+            if prefix in self._mounted:
+                return prefix
+        return None
 
     async def _answer_unmatched(self, path: str, exchange: Exchange) -> None:
         scope = exchange.scope

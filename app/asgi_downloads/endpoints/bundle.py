@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from asgi_downloads.asgi.exchange import Exchange
+from asgi_downloads.asgi.parameter import Parameter
 from asgi_downloads.asgi.types import Receive, Scope, Send
 from asgi_downloads.bodies.zip.deflate import PACKINGS
 from asgi_downloads.http.errors import HTTPError
@@ -13,6 +14,8 @@ from asgi_downloads.storage.files.contents import Folder
 from asgi_downloads.storage.files.tree import Tree
 
 MISSING = "Bundle not found"
+COMPRESSION = Parameter("compression", default="store", choices=tuple(PACKINGS))
+RECURSIVE = Parameter("recursive", "boolean", default=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,14 +28,15 @@ class BundleEndpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         exchange = Exchange(scope, receive, send)
         with Query(exchange.query_string) as query:
-            compression = query.choice("compression", "store", PACKINGS)
-            recursive = query.boolean("recursive", False)
+            compression, recursive = COMPRESSION.read(query), RECURSIVE.read(query)
         bundle_id = exchange.path_params["bundle_id"]
         if bundle_id == ".":  # the directory of all bundles is not one of them
             raise HTTPError(404, MISSING)
         try:
             async with self.tree.subtree(bundle_id) as directory:
-                bundle = Bundle(Folder(directory, recursive), f"bundle-{bundle_id}.zip", PACKINGS[compression])
+                bundle = Bundle(
+                    Folder(directory, bool(recursive)), f"bundle-{bundle_id}.zip", PACKINGS[str(compression)]
+                )
                 await self.delivery.send(exchange, bundle)
         except NotFound:
             raise HTTPError(404, MISSING) from None

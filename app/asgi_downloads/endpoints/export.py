@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from functools import partial
 
@@ -14,6 +14,7 @@ from asgi_downloads.bodies.data_export import data_export
 from asgi_downloads.bodies.gzip_blocks import gzip_blocks
 from asgi_downloads.bodies.spooled_file import made_file
 from asgi_downloads.bodies.stored_file import StoredFile
+from asgi_downloads.endpoints.form import DELIMITERS, FORM
 from asgi_downloads.http.accept_encoding import prefers
 from asgi_downloads.http.disposition import content_disposition
 from asgi_downloads.http.errors import HTTPError, InvalidParameters
@@ -32,8 +33,6 @@ logger = logging.getLogger("asgi_downloads")
 RETRY_AFTER = b"5"
 """Seconds until it is worth asking again for a database that was away."""
 
-_DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t"}
-_MOST_ROWS = (1 << 63) - 1
 
 Clock = Callable[[], float]
 
@@ -55,32 +54,45 @@ class ExportUsers:
         selection, notation = read_query(exchange.query_string)
         if isinstance(self.source, MissingExtra):
             raise missing_extra(self.source)
-        headers = self._headers(notation)
         blocks = self.source.lines(selection, notation)
-        if prefers(exchange.headers, b"gzip"):
-            headers.append((b"content-encoding", b"gzip"))
-            blocks = gzip_blocks(blocks)
-        try:
-            async with aclosing(blocks):
-                if exchange.method == "HEAD":  # sends no block, but says what GET would say
-                    await exchange.while_connected(partial(anext, blocks, b""))
-                await respond_blocks(exchange, 200, headers, blocks)
-        except StorageError as error:
-            answer = _to_http(error)
-            level = logging.ERROR if answer.status == 500 else logging.WARNING
-            logger.log(level, "no export of users: %s: %s", type(error).__name__, error)
-            raise answer from error
+        await send_export(exchange, blocks, notation, f"users-{stamp(self.clock)}", "users")
 
-    def _headers(self, notation: Notation) -> list[Header]:
-        stamp = time.strftime("%Y%m%d-%H%M%S", time.localtime(self.clock()))
-        return [
-            (b"content-type", notation.media_type),
-            (b"content-disposition", content_disposition("attachment", f"users-{stamp}.{notation.suffix}")),
-            (b"cache-control", b"no-store"),
-            (b"vary", b"accept-encoding"),
-            (b"x-accel-buffering", b"no"),  # or nginx would take the whole export onto its disk
-            NOSNIFF,
-        ]
+
+async def send_export(
+    exchange: Exchange, blocks: AsyncGenerator[bytes], notation: Notation, filename: str, what: str
+) -> None:
+    """Answer with rows; `filename` is without its suffix. Raises `HTTPError` for what fails before the first one."""
+    headers: list[Header] = [
+        (b"content-type", notation.media_type),
+        (b"content-disposition", content_disposition("attachment", f"{filename}.{notation.suffix}")),
+        (b"cache-control", b"no-store"),
+        (b"vary", b"accept-encoding"),
+        (b"x-accel-buffering", b"no"),  # or nginx would take the whole export onto its disk
+        NOSNIFF,
+    ]
+    if prefers(exchange.headers, b"gzip"):
+        headers.append((b"content-encoding", b"gzip"))
+        blocks = gzip_blocks(blocks)
+    try:
+        async with aclosing(blocks):
+            if exchange.method == "HEAD":  # sends no block, but says what GET would say
+                await exchange.while_connected(partial(anext, blocks, b""))
+            await respond_blocks(exchange, 200, headers, blocks)
+    except StorageError as error:
+        raise refusal(error, what) from error
+
+
+def refusal(error: StorageError, what: str) -> HTTPError:
+    """The answer for an export that cannot be given, its cause being logged."""
+    answer = _to_http(error)
+    level = logging.ERROR if answer.status == 500 else logging.WARNING
+    logger.log(level, "no export of %s: %s: %s", what, type(error).__name__, error)
+    return answer
+
+
+def stamp(clock: Clock) -> str:
+    """The time as it stands in names of files."""
+    return time.strftime("%Y%m%d-%H%M%S", time.localtime(clock()))
 
 
 def _to_http(error: StorageError) -> HTTPError:
@@ -95,22 +107,35 @@ def _to_http(error: StorageError) -> HTTPError:
 def read_query(query_string: bytes) -> tuple[Selection, Notation]:
     """What `/export/users` is asked for. Raises `InvalidParameters`."""
     with Query(query_string) as query:
-        form = query.choice("format", "csv", ("csv", "jsonl"))
-        delimiter = query.choice("delimiter", "comma", _DELIMITERS)
-        excel = query.boolean("excel", False)
-        columns = query.choices("columns", COLUMNS, COLUMNS)
-        selection = Selection(
-            columns,
-            since=query.moment("since", None),
-            until=query.moment("until", None),
-            limit=query.integer("limit", None, ge=1, le=_MOST_ROWS),
-        )
+        notation, columns = read_form(query, COLUMNS)
+        since, until = query.moment("since", None), query.moment("until", None)
+        selection = Selection(columns, since=since, until=until, limit=read_limit(query))
+    refuse_repeated(columns)
+    return selection, notation
+
+
+def read_form(query: Query, names: tuple[str, ...]) -> tuple[Notation, tuple[str, ...]]:
+    """The notation that is asked for, and which of the columns `names`."""
+    form, delimiter, excel = (FORM[name].read(query) for name in ("format", "delimiter", "excel"))
+    columns = query.choices("columns", names, names)
+    if form != "csv" or delimiter not in DELIMITERS:
+        return JsonLines(), columns
+    return Csv(DELIMITERS[str(delimiter)], bool(excel)), columns
+
+
+def read_limit(query: Query) -> int | None:
+    """How many rows are asked for."""
+    limit = FORM["limit"].read(query)
+    return limit if isinstance(limit, int) else None
+
+
+def refuse_repeated(columns: tuple[str, ...]) -> None:
+    """Raise `InvalidParameters` for a column that is named twice."""
     if len(set(columns)) < len(columns):
         message = "Value error, a column can be named once only"
         raise InvalidParameters(
             [{"type": "value_error", "loc": ["query", "columns"], "msg": message, "input": ",".join(columns)}]
         )
-    return selection, Csv(_DELIMITERS[delimiter], excel) if form == "csv" else JsonLines()
 
 
 class ExportData:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from asgi_downloads.asgi.exchange import Exchange
+from asgi_downloads.asgi.parameter import Parameter
 from asgi_downloads.asgi.types import Receive, Scope, Send
 from asgi_downloads.http import media_types
 from asgi_downloads.http.disposition import header_value
@@ -19,6 +20,9 @@ LONGEST = 255
 """Characters of a name; none has more on any file system of Linux, so that nothing is made of longer ones."""
 
 
+AS_DOWNLOAD = Parameter("download", "boolean", default=False)
+
+
 def _download(name: str, exchange: Exchange) -> Shown:
     return show.download(name)
 
@@ -26,7 +30,7 @@ def _download(name: str, exchange: Exchange) -> Shown:
 def _file(name: str, exchange: Exchange) -> Shown:
     """Inline, or an attachment with `?download=true`; raises 422."""
     with Query(exchange.query_string) as query:
-        download = query.boolean("download", False)
+        download = AS_DOWNLOAD.read(query)
     return show.inline(name, kind="attachment" if download else "inline")
 
 

@@ -6,7 +6,8 @@ However long and odd a query string is, it is read within milliseconds, and refu
 import json
 import re
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, time, timedelta, timezone
+from math import isinf
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -56,7 +57,7 @@ class Query:
         if kind is None and self._problems:
             if len(json.dumps(self._problems)) > self._sent + MOST_MORE:
                 for problem in self._problems:
-                    problem["input"] = problem["input"][:100]
+                    problem["input"] = (problem["input"] or "")[:100]
             raise InvalidParameters(self._problems)
 
     def flag(self, name: str) -> bool:
@@ -96,6 +97,49 @@ class Query:
         elif le is not None and number > le:
             self._refuse("less_than_equal", name, f"Input should be less than or equal to {le}", value, {"le": le})
         return number
+
+    def number(self, name: str, default: D) -> float | D:
+        """A number that is finite, with or without a fraction and an exponent."""
+        value = self._value(name)
+        if value is None:
+            return default
+        text = value.strip(_WHITE_SPACE)
+        if not _NUMBER.fullmatch(text):
+            odd = text.lower().lstrip("+-") in ("nan", "inf", "infinity")
+            message = "Input should be a finite number" if odd else _NO_NUMBER
+            self._refuse("finite_number" if odd else "float_parsing", name, message, value)
+            return default
+        number = float(text)
+        if isinf(number):
+            self._refuse("finite_number", name, "Input should be a finite number", value)
+            return default
+        return number
+
+    def text(self, name: str, default: D) -> str | D:
+        """Any text but NUL, which databases do not have."""
+        value = self._value(name)
+        if value is not None and "\0" in value:
+            self._refuse("value_error", name, "Value error, text has no NUL", value)
+            return default
+        return default if value is None else value
+
+    def date(self, name: str, default: D) -> date | D:
+        """A day, or the first moment of one, as for `moment`."""
+        found = self.moment(name, default)
+        if not isinstance(found, datetime):
+            return found
+        if found.time() != time():
+            message = "Datetimes provided to dates should have zero time - e.g. be exact dates"
+            self._refuse("date_from_datetime_inexact", name, message, self._value(name) or "")
+            return default
+        return found.date()
+
+    def missing(self, name: str) -> bool:
+        """Whether a parameter that is required is absent, which is noted."""
+        if name in self._values:
+            return False
+        self._problems.append({"type": "missing", "loc": ["query", name], "msg": "Field required", "input": None})
+        return True
 
     def choice(self, name: str, default: D, allowed: Iterable[str]) -> str | D:
         """One of the words `allowed`, letter case included."""
@@ -157,6 +201,8 @@ class Query:
 _MOST_DIGITS = 4300
 _WHITE_SPACE = "\t\n\v\f\r \x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(map(chr, range(0x2000, 0x200B)))
 _INTEGER = re.compile(r"([+-]?)([0-9]++(?:_[0-9]++)*+)(?:\.0++)?")
+_NUMBER = re.compile(r"[+-]?([0-9]++\.?[0-9]*+|\.[0-9]++)([eE][+-]?[0-9]++)?")
+_NO_NUMBER = "Input should be a valid number, unable to parse string as a number"
 _SECONDS = re.compile(r"[+-]?[0-9]{1,18}")
 _TIME_OF_DAY = re.compile(
     r"[Tt_ ](?P<hour>[01][0-9]|2[0-3]):(?P<minute>[0-5][0-9])"
@@ -191,20 +237,20 @@ def _parse_moment(text: str) -> datetime:
         except OverflowError:
             limit = "after 9999" if number > 0 else "before 0000"
             raise ValueError(f"dates {limit} are not supported as unix timestamps") from None
-    date = _parse_date(text[:10])
-    time = _TIME_OF_DAY.fullmatch(text, 10)
-    if time is None and len(text) > 10:
+    day = _parse_date(text[:10])
+    clock = _TIME_OF_DAY.fullmatch(text, 10)
+    if clock is None and len(text) > 10:
         raise ValueError("unexpected extra characters at the end of the input")
     if text.startswith("0000"):
         raise _YearZero("year 0 is out of range")
-    if time is None:
-        return date
-    return date.replace(
-        hour=int(time["hour"]),
-        minute=int(time["minute"]),
-        second=int(time["second"] or 0),
-        microsecond=int((time["fraction"] or "0")[:6].ljust(6, "0")),
-        tzinfo=_zone(time),
+    if clock is None:
+        return day
+    return day.replace(
+        hour=int(clock["hour"]),
+        minute=int(clock["minute"]),
+        second=int(clock["second"] or 0),
+        microsecond=int((clock["fraction"] or "0")[:6].ljust(6, "0")),
+        tzinfo=_zone(clock),
     )
 
 
@@ -225,11 +271,11 @@ def _parse_date(text: str) -> datetime:
         raise ValueError("day value is outside expected range") from None
 
 
-def _zone(time: re.Match[str]) -> timezone | None:
-    if time["zone"] is None or time["sign"] is None:
-        return UTC if time["zone"] else None
-    offset = timedelta(hours=int(time["zone_hour"]), minutes=int(time["zone_minute"]))
-    return timezone(offset if time["sign"] == "+" else -offset)
+def _zone(clock: re.Match[str]) -> timezone | None:
+    if clock["zone"] is None or clock["sign"] is None:
+        return UTC if clock["zone"] else None
+    offset = timedelta(hours=int(clock["zone_hour"]), minutes=int(clock["zone_minute"]))
+    return timezone(offset if clock["sign"] == "+" else -offset)
 
 
 def _in_words(names: list[str]) -> str:

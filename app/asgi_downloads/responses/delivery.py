@@ -17,9 +17,10 @@ from asgi_downloads.http.message import Header, Plan, Representation
 from asgi_downloads.http.offload import offload
 from asgi_downloads.http.plan import is_plain, plan
 from asgi_downloads.responses.kept import keep
-from asgi_downloads.storage.errors import Busy, FileChanged
+from asgi_downloads.storage.errors import Busy, FileChanged, NotFound
 from asgi_downloads.storage.files.digests import Digests
 from asgi_downloads.storage.files.openfile import OpenFile
+from asgi_downloads.storage.files.private import NOTHING_PRIVATE, Private
 from asgi_downloads.storage.files.tree import Tree
 
 NO_CACHE = b"no-cache"
@@ -49,13 +50,14 @@ class Delivery:
     """What all answers with stored files have in common.
 
     `cache_control` says how an answer may be kept. `portable` as of `validators.etag`. With `accel_prefix`, as
-    `/_files/`, nginx sends what is asked for as a whole.
+    `/_files/`, nginx sends what is asked for as a whole: it has the tree there. What is `private` is not there.
     """
 
     digests: Digests
     cache_control: bytes = NO_CACHE
     portable: bool = False
     accel_prefix: str = ""
+    private: Private = NOTHING_PRIVATE
 
     async def send(self, exchange: Exchange, tree: Tree, shown: Shown) -> None:
         """Answer with a file of `tree`; what is kept ready to send is kept.
@@ -64,10 +66,11 @@ class Delivery:
         """
 
         async def answer(file: OpenFile) -> None:
+            if self.private.hides_file(file.fd, file.stat):
+                raise NotFound
             decided = await self.plan(exchange, file, shown)
             if self.accel_prefix and decided.segments and is_plain(exchange.headers):
-                path = f"{self.accel_prefix}{tree.root.name}/{shown.name}"
-                await send_whole(exchange, 200, offload(decided.headers, path))
+                await send_whole(exchange, 200, offload(decided.headers, self.accel_prefix + shown.name))
                 return
             await respond(exchange, decided, StoredFile(file))
             keep(exchange.scope, decided, file, tree, shown.name)

@@ -1,6 +1,8 @@
 """A directory as an application: every file below it by its path."""
 
 import os
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from asgi_downloads.asgi.exchange import Exchange, route_path
@@ -9,7 +11,7 @@ from asgi_downloads.asgi.types import Receive, Scope, Send
 from asgi_downloads.bodies.zip.deflate import PACKINGS
 from asgi_downloads.http.errors import HTTPError
 from asgi_downloads.http.parameters import Query
-from asgi_downloads.responses.delivery import NO_CACHE, Delivery
+from asgi_downloads.responses.delivery import NO_CACHE, Delivery, Shown
 from asgi_downloads.responses.show import WAYS, Show
 from asgi_downloads.responses.zip_delivery import Bundle, ZipDelivery, archives
 from asgi_downloads.storage.errors import NotFound, OutsideRoot
@@ -19,6 +21,44 @@ from asgi_downloads.storage.files.hidden import Hidden
 from asgi_downloads.storage.files.tree import Tree
 
 ALLOW = ((b"allow", b"GET, HEAD"),)  # RFC 9110 §15.5.6
+
+
+@dataclass(frozen=True, slots=True)
+class FilesEndpoint:
+    """An ASGI callable that answers with what lies below `tree`, at any depth; with `archive`, `folder/?zip` too."""
+
+    tree: Tree
+    show: Callable[[str], Shown]
+    hidden: Hidden
+    delivery: Delivery
+    archive: ZipDelivery | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        exchange = Exchange(scope, receive, send)
+        if exchange.method not in ("GET", "HEAD"):
+            raise HTTPError(405, headers=ALLOW)
+        path = self._path(scope)
+        try:
+            if path and not path.endswith("/"):
+                await self.delivery.send(exchange, self.tree, self.show(path))
+            elif self.archive is not None and Query(exchange.query_string).flag("zip"):
+                name = path[:-1].rpartition("/")[2] or self.tree.root.name
+                folder = Folder(self.tree.directory(), True, path, self.hidden, self.delivery.private)
+                await self.archive.send(exchange, Bundle(folder, f"{name}.zip", PACKINGS["store"]))
+            else:
+                raise NotFound
+        except (NotFound, OutsideRoot):  # links that lead out are as little there as hidden names
+            raise HTTPError(404) from None
+
+    def _path(self, scope: Scope) -> str:
+        """What the URL names beneath the directory. Raises `HTTPError` 404 for what names nothing."""
+        path = route_path(scope).removeprefix("/")
+        *above, _ = segments = path.split("/")
+        if b"%2f" in scope.get("raw_path", b"").lower():  # an encoded slash is no separator, and in no name
+            raise HTTPError(404)
+        if "" in above or "." in segments or ".." in segments or self.hidden.hides_any(path):
+            raise HTTPError(404)
+        return path
 
 
 class Files:
@@ -47,41 +87,16 @@ class Files:
         cache_control: str | None = None,
     ) -> None:
         cache = NO_CACHE if cache_control is None else cache_control.encode("latin-1")
-        self._tree = Tree(Path(directory))
-        self._show = WAYS[show]
-        self._hidden = Hidden(tuple(hide))
-        self._delivery = Delivery(digests(), cache)
-        self._archive = ZipDelivery(archives(), cache) if bundle else None
+        self._endpoint = FilesEndpoint(
+            Tree(Path(directory)),
+            WAYS[show],
+            Hidden(tuple(hide)),
+            Delivery(digests(), cache),
+            ZipDelivery(archives(), cache) if bundle else None,
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await guarded(self._answer, Exchange(scope, receive, send), self.on_error)
-
-    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await send({"type": "websocket.close"})
-            return
-        exchange = Exchange(scope, receive, send)
-        if exchange.method not in ("GET", "HEAD"):
-            raise HTTPError(405, headers=ALLOW)
-        path = self._path(scope)
-        try:
-            if path and not path.endswith("/"):
-                await self._delivery.send(exchange, self._tree, self._show(path))
-            elif self._archive is not None and Query(exchange.query_string).flag("zip"):
-                name = path[:-1].rpartition("/")[2] or self._tree.root.name
-                folder = Folder(self._tree.directory(), True, path, self._hidden)
-                await self._archive.send(exchange, Bundle(folder, f"{name}.zip", PACKINGS["store"]))
-            else:
-                raise NotFound
-        except (NotFound, OutsideRoot):  # links that lead out are as little there as hidden names
-            raise HTTPError(404) from None
-
-    def _path(self, scope: Scope) -> str:
-        """What the URL names beneath the directory. Raises `HTTPError` 404 for what names nothing."""
-        path = route_path(scope).removeprefix("/")
-        *above, _ = segments = path.split("/")
-        if b"%2f" in scope.get("raw_path", b"").lower():  # an encoded slash is no separator, and in no name
-            raise HTTPError(404)
-        if "" in above or "." in segments or ".." in segments or self._hidden.hides_any(path):
-            raise HTTPError(404)
-        return path
+        if scope["type"] == "http":
+            await guarded(self._endpoint, Exchange(scope, receive, send), self.on_error)
+        else:
+            await send({"type": "websocket.close"})  # before `websocket.accept`, so the client sees a 403

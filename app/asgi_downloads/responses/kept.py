@@ -2,8 +2,10 @@
 
 import os
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 
 from asgi_downloads.asgi.answer import send_whole
 from asgi_downloads.asgi.errors import Disconnected
@@ -43,7 +45,7 @@ class Answer:
 
 
 KEPT = "asgi_downloads.kept"
-"""In the scope: the cache that the answer to this request may be kept in."""
+"""In the scope: what keeps the answer to this request."""
 
 
 class Kept:
@@ -56,20 +58,22 @@ class Kept:
         self._answers: dict[Key, Answer] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        answer = self._find(scope)
+        key = scope["path"], scope.get("root_path", ""), scope["query_string"]
+        answer = self._find(key, scope)
         if answer is None:
-            scope[KEPT] = self
+            scope[KEPT] = partial(self.keep, key)
             await self._app(scope, receive, send)
             return
         with suppress(Disconnected):
             # A copy of the list: who stands between us and the server may add to it.
             await send_whole(Exchange(scope, receive, send), 200, answer.headers.copy(), answer.content)
 
-    def _find(self, scope: Scope) -> Answer | None:
+    def _find(self, key: Key, scope: Scope) -> Answer | None:
         """The answer to this request if there is one and it holds."""
-        key = _key(scope)
         answer = self._answers.get(key)
         if answer is None or scope["method"] not in ("GET", "HEAD") or not is_plain(scope["headers"]):
+            return None
+        if b"%2f" in scope.get("raw_path", b"").lower():  # an encoded slash, which may make it another name
             return None
         if answer.holds():
             return answer
@@ -90,10 +94,10 @@ class Kept:
 
 def keep(scope: Scope, plan: Plan, file: OpenFile, tree: Tree, name: str) -> None:
     """Keep the answer just sent, if it was a whole small file that has settled, to a plain request."""
-    kept: Kept | None = scope.get(KEPT)
+    take: Callable[[Answer], None] | None = scope.get(KEPT)
     if "\ufffd" in scope["path"]:  # stands for any bytes that are not UTF-8: two names would be one
         return
-    if kept is None or plan.status != 200 or file.size > LARGEST or not is_plain(scope["headers"]):
+    if take is None or plan.status != 200 or file.size > LARGEST or not is_plain(scope["headers"]):
         return
     state, now = file.state, time.time_ns()
     if not state.is_settled(now) or state.mtime_ns > now:  # Last-Modified moves with the clock then
@@ -103,11 +107,7 @@ def keep(scope: Scope, plan: Plan, file: OpenFile, tree: Tree, name: str) -> Non
         return
     answer = Answer(plan.headers, content, tree, encode(name), state)
     if answer.holds():  # else it was reached by a link, or replaced meanwhile
-        kept.keep(_key(scope), answer)
-
-
-def _key(scope: Scope) -> Key:
-    return scope["path"], scope.get("root_path", ""), scope["query_string"]
+        take(answer)
 
 
 def _cost(key: Key, answer: Answer) -> int:

@@ -29,7 +29,7 @@ def video(path: str, content_type: bytes | None = None) -> Shown:
     return Shown(path, media_types.guess(path) if content_type is None else content_type, (NOSNIFF,))
 
 
-WAYS: dict[Show, Callable[[str], Shown]] = {"inline": inline, "download": download, "video": video}
+WAYS: dict[str, Callable[[str], Shown]] = {"inline": inline, "download": download, "video": video}
 
 
 def disposition(kind: Kind, path: str) -> Header:

@@ -12,7 +12,8 @@ from asgi_downloads.server.http1.connection import Connection
 from asgi_downloads.server.http1.deadlines import Limits
 from asgi_downloads.server.http1.h11_parser import H11Parser
 from asgi_downloads.server.http1.server_wide import automatic_parser
-from asgi_downloads.service.settings import CONFIG, PREFIX, Settings, SettingsError
+from asgi_downloads.service.setting import PREFIX, SettingsError
+from asgi_downloads.service.settings import CONFIG, Settings
 
 
 def _limits() -> Limits:

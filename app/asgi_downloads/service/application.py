@@ -1,19 +1,19 @@
 """The composition root: settings in, one ASGI application out."""
 
 import logging
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from asgi_downloads.asgi.exchange import CHUNK_SIZE
 from asgi_downloads.asgi.guard import Guard
 from asgi_downloads.asgi.lifespan import run_lifespan
-from asgi_downloads.asgi.router import Router
+from asgi_downloads.asgi.router import Route, Router
 from asgi_downloads.asgi.types import Receive, Scope, Send
 from asgi_downloads.bodies.zip.cache import Archives
 from asgi_downloads.endpoints.health import Readiness
 from asgi_downloads.responses.delivery import Delivery
 from asgi_downloads.responses.kept import Kept
-from asgi_downloads.service.routes import Trees, table
+from asgi_downloads.service.routes import table
 from asgi_downloads.service.settings import Settings
 from asgi_downloads.storage.errors import MissingExtra, StorageError
 from asgi_downloads.storage.files.checksums import Checksums
@@ -21,6 +21,7 @@ from asgi_downloads.storage.files.digests import Digests
 from asgi_downloads.storage.files.temporary import TemporaryFiles
 from asgi_downloads.storage.jobs import Jobs
 from asgi_downloads.storage.rows.open import open_rows
+from asgi_downloads.storage.rows.source import RowSource
 from asgi_downloads.storage.threads import in_thread
 
 logger = logging.getLogger("asgi_downloads")
@@ -32,19 +33,17 @@ PROBE_TIMEOUT = 1.0
 class Application:
     """The service as an ASGI 3 application: run it, or mount it in another."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, routes: Iterable[Route] = ()) -> None:
         self.settings = settings
-        self._trees = Trees.of(settings.data_dir)
         self._made = TemporaryFiles(settings.temp_dir)
         self._checksums = Checksums(settings.state_dir)
-        self._users = open_rows(settings.database_url, settings.database_connections, settings.query_timeout)
-        delivery = Delivery(
-            Digests(), settings.cache_control.encode(), settings.etag == "portable", settings.accel_prefix
-        )
+        self._sources: dict[str, RowSource | MissingExtra] = {}
+        self._users = self._rows(settings.database_url)
+        delivery = Delivery(Digests(), settings.cache_control.encode(), settings.etag == "portable")
         ready = Readiness({"data": self._check_data, "database": self._check_database})
         archives = Archives(self._checksums, may_omit=settings.unreadable == "skip")
         self._probes = Jobs("probes", 1)
-        self.routes = table(self._trees, delivery, archives, self._users, self._made, ready)
+        self.routes = (*routes, *table(settings, delivery, archives, self._rows, self._made, ready))
         self._http = Kept(Guard(Router(self.routes)))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -64,9 +63,17 @@ class Application:
         except StorageError as error:
             logger.warning("no temporary file can be made, so reports and computed exports answer 503: %s", error)
         yield
-        if not isinstance(self._users, MissingExtra):
-            await self._users.aclose()
+        for source in self._sources.values():
+            if not isinstance(source, MissingExtra):
+                await source.aclose()
         await in_thread(self._checksums.close)
+
+    def _rows(self, url: str) -> RowSource | MissingExtra:
+        """The source that a database URL names, one for all who name it."""
+        if url not in self._sources:
+            settings = self.settings
+            self._sources[url] = open_rows(url, settings.database_connections, settings.query_timeout)
+        return self._sources[url]
 
     async def _check_data(self) -> str | None:
         try:
@@ -88,9 +95,15 @@ class Application:
         return None
 
 
-def create_app(settings: Settings | None = None) -> Application:
-    """The application for these settings; none of them is read from the environment (`Settings.from_environment()`)."""
-    return Application(settings or Settings())
+def create_app(settings: Settings | None = None, routes: Iterable[Route] = ()) -> Application:
+    """The application for these settings; none of them is read from the environment (`Settings.from_environment()`).
+
+    `routes` are a site's own, beside ours: each a `Route` with an ASGI callable. Raises `ValueError` for one that
+    contradicts another.
+
+        create_app(Settings(data_dir="/srv/data"), [Route("/hello/{name}", hello)])
+    """
+    return Application(settings or Settings(), routes)
 
 
 def lifespan(application: Application) -> Callable[[object], AbstractAsyncContextManager[None]]:

@@ -1,66 +1,125 @@
 """THE table: every URL and who answers it."""
 
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable
+from dataclasses import replace
 
+from asgi_downloads.asgi.parameter import Parameter
 from asgi_downloads.asgi.router import Route
 from asgi_downloads.bodies.zip.cache import Archives
-from asgi_downloads.endpoints.bundle import BundleEndpoint
+from asgi_downloads.endpoints.bundle import COMPRESSION, MISSING, RECURSIVE, BundleEndpoint
 from asgi_downloads.endpoints.export import ExportData, ExportUsers
+from asgi_downloads.endpoints.form import FORM, SPAN
 from asgi_downloads.endpoints.generated_report import GeneratedReport
 from asgi_downloads.endpoints.health import Readiness, live
-from asgi_downloads.endpoints.stored import DOWNLOAD, FILE, PREVIEW, REPORT, VIDEO, StoredEndpoint
+from asgi_downloads.endpoints.own_export import ExportOwn
+from asgi_downloads.endpoints.stored import (
+    AS_DOWNLOAD,
+    DOWNLOAD,
+    FILE,
+    PREVIEW,
+    REPORT,
+    VIDEO,
+    FileStyle,
+    StoredEndpoint,
+)
 from asgi_downloads.responses.delivery import Delivery
+from asgi_downloads.responses.files import FilesEndpoint
+from asgi_downloads.responses.show import WAYS
 from asgi_downloads.responses.zip_delivery import ZipDelivery
+from asgi_downloads.service.directories import own_directories, private_paths
+from asgi_downloads.service.own import OwnDirectory, OwnExport
+from asgi_downloads.service.settings import Settings
 from asgi_downloads.storage.errors import MissingExtra
+from asgi_downloads.storage.files.hidden import Hidden
+from asgi_downloads.storage.files.private import Private
 from asgi_downloads.storage.files.temporary import TemporaryFiles
 from asgi_downloads.storage.files.tree import Tree
 from asgi_downloads.storage.rows.source import RowSource
 
 
-@dataclass(frozen=True, slots=True)
-class Trees:
-    """The directories of a data directory."""
-
-    downloads: Tree
-    large_files: Tree
-    files: Tree
-    reports: Tree
-    videos: Tree
-    bundles: Tree
-
-    @classmethod
-    def of(cls, data: Path) -> "Trees":
-        """Those beneath `data`, each called like its field, with dashes."""
-        return cls(**{name: Tree(data / name.replace("_", "-")) for name in cls.__dataclass_fields__})
-
-
 def table(
-    trees: Trees,
+    settings: Settings,
+    delivery: Delivery,
+    archives: Archives,
+    rows: Callable[[str], RowSource | MissingExtra],
+    made: TemporaryFiles,
+    ready: Readiness,
+) -> tuple[Route, ...]:
+    """The routes; `rows` gives the source that a database URL names.
+
+    A literal path wins over a parameter, that over a prefix, whatever the order.
+    """
+    guide = _guide(settings, delivery, archives, rows(settings.database_url), made) if settings.guide_urls else ()
+    return (
+        *guide,
+        *(_own(each, settings, delivery, archives) for each in own_directories(settings)),
+        *(_export(each, settings, rows) for each in settings.exports),
+        Route("/livez", live, "livez", "Whether the process answers", probe=True),
+        Route("/readyz", ready, "readyz", "Whether it can serve", answers={503: "Not now"}, probe=True),
+        Route("/healthz", live, "healthz", "As /livez", probe=True),
+    )
+
+
+def _guide(
+    settings: Settings,
     delivery: Delivery,
     archives: Archives,
     users: RowSource | MissingExtra,
     made: TemporaryFiles,
-    ready: Readiness,
 ) -> tuple[Route, ...]:
-    """The routes. A literal path wins over a parameter, whatever the order."""
-
     source = None if isinstance(users, MissingExtra) else users
+    own = {export.name for export in settings.exports}
+
+    def stored(template: str, directory: str, style: FileStyle, summary: str, *parameters: Parameter) -> Route:
+        prefix = f"{settings.accel_prefix}{directory}/" if settings.accel_prefix else ""
+        endpoint = StoredEndpoint(Tree(settings.data_dir / directory), style, replace(delivery, accel_prefix=prefix))
+        name = template.strip("/").rpartition("/")[0].replace("/", "-")
+        return Route(template, endpoint, name, summary, parameters, {404: style.missing})
+
+    bundles = BundleEndpoint(Tree(settings.data_dir / "bundles"), ZipDelivery(archives, delivery.cache_control))
     return (
-        Route("/download/{filename}", StoredEndpoint(trees.downloads, DOWNLOAD, delivery)),
-        Route("/download/large/{filename}", StoredEndpoint(trees.large_files, DOWNLOAD, delivery)),
-        Route("/download/async/{filename}", StoredEndpoint(trees.files, DOWNLOAD, delivery)),
+        stored("/download/{filename}", "downloads", DOWNLOAD, "A file, to be saved"),
+        stored("/download/large/{filename}", "large-files", DOWNLOAD, "A large file, to be saved"),
+        stored("/download/async/{filename}", "files", DOWNLOAD, "A file, to be saved"),
         Route(
-            "/download/bundle/{bundle_id}", BundleEndpoint(trees.bundles, ZipDelivery(archives, delivery.cache_control))
+            "/download/bundle/{bundle_id}",
+            bundles,
+            "download-bundle",
+            "A directory as one ZIP archive",
+            (COMPRESSION, RECURSIVE),
+            {404: MISSING},
         ),
-        Route("/file/{filename}", StoredEndpoint(trees.files, FILE, delivery)),
-        Route("/preview/{filename}", StoredEndpoint(trees.files, PREVIEW, delivery)),
-        Route("/video/{filename}", StoredEndpoint(trees.videos, VIDEO, delivery)),
-        Route("/reports/{report_id}", StoredEndpoint(trees.reports, REPORT, delivery)),
-        Route("/reports/generate/{report_id}", GeneratedReport(source, made)),
-        Route("/export/users", ExportUsers(users)),
-        Route("/export/data", ExportData(made)),
-        Route("/livez", live, probe=True),
-        Route("/readyz", ready, probe=True),
-        Route("/healthz", live, probe=True),
+        stored("/file/{filename}", "files", FILE, "A file, to be shown or saved", AS_DOWNLOAD),
+        stored("/preview/{filename}", "files", PREVIEW, "A file, to be shown"),
+        stored("/video/{filename}", "videos", VIDEO, "A video, for players that seek"),
+        stored("/reports/{report_id}", "reports", REPORT, "A report that is stored"),
+        Route(
+            "/reports/generate/{report_id}",
+            GeneratedReport(source, made),
+            "reports-generate",
+            "A report made for this request",
+        ),
+        Route("/export/data", ExportData(made), "export-data", "Computed figures as CSV"),
+        *(
+            ()
+            if "users" in own
+            else (Route("/export/users", ExportUsers(users), "export-users", "The users", (*FORM.values(), *SPAN)),)
+        ),
     )
+
+
+def _own(own: OwnDirectory, settings: Settings, delivery: Delivery, archives: Archives) -> Route:
+    cache_control = own.cache_control.encode() or delivery.cache_control
+    private = Private(private_paths(settings))
+    own_delivery = replace(delivery, cache_control=cache_control, accel_prefix=own.accel_prefix, private=private)
+    archive = ZipDelivery(archives, cache_control) if own.bundle else None
+    endpoint = FilesEndpoint(Tree(own.path), WAYS[own.show], Hidden(own.hide), own_delivery, archive)
+    summary = f"The files of {own.path.name}"
+    return Route(f"{own.url}/{{path:path}}", endpoint, own.url.strip("/").replace("/", "-"), summary)
+
+
+def _export(own: OwnExport, settings: Settings, rows: Callable[[str], RowSource | MissingExtra]) -> Route:
+    source = rows(own.database_url or settings.database_url)
+    endpoint = ExportOwn(own.name, own.sql, source, own.parameters, own.filename, own.query_timeout or None)
+    parameters = (*FORM.values(), *own.parameters)
+    return Route(f"/export/{own.name}", endpoint, f"export-{own.name}", f"The rows of {own.name}", parameters)

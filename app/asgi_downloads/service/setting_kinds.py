@@ -1,5 +1,6 @@
 """How a setting is written: text to value and back. Nothing here knows which settings there are."""
 
+import json
 import os
 import re
 from collections.abc import Callable, Mapping
@@ -154,7 +155,45 @@ SWITCH = words(SWITCH_WORDS, "true or false", "BOOL")
 DATABASE_URL = Kind(
     _database_url, "a database: sqlite:///PATH or postgresql://USER@HOST/NAME", "URL", redact=_hide_password
 )
+MAYBE_DATABASE_URL = Kind(
+    lambda text: _database_url(text) if text else "", DATABASE_URL.wanted, "URL", redact=_hide_password
+)
+SQL = matching(r"(?s).*\S.*", "a query", "SQL")
+FILENAME = matching(r"[^\x00-\x1f\x7f/]{1,200}", "a file name", "TEXT")
 URL_PATH = matching(r"(/([!-~]*[!-.0-~])?)?", "a path such as /files, without a slash at its end", "PATH")
 """Where something is mounted; empty or `/x`."""
 URL_PREFIX = matching(r"(/([!-~]*/)?)?", "a path that begins and ends with a slash, such as /_files/", "PATH")
 """What a name is appended to; empty or `/x/`."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Patterns(Kind[tuple[str, ...]]):
+    """A list of texts; in one text, JSON's way to write it."""
+
+    def read(self, value: object) -> tuple[str, ...]:
+        if isinstance(value, str):
+            return self.parse(value)
+        if not isinstance(value, list | tuple) or not all(isinstance(each, str) and each for each in value):
+            raise ValueError(value)
+        return tuple(value)
+
+
+def _patterns(text: str) -> tuple[str, ...]:
+    return PATTERNS.read(list(json.loads(text)))  # JSON's errors are ValueErrors
+
+
+PATTERNS: Kind[tuple[str, ...]] = _Patterns(
+    _patterns, 'a list of patterns such as [".*", "*.part"]', "LIST", lambda texts: json.dumps(list(texts))
+)
+
+
+def _directory(text: str) -> Path:
+    if re.match("[A-Za-z0-9]+://", text):
+        raise ValueError(text)
+    return _path(text)
+
+
+DIRECTORY = Kind(_directory, "a path; stores such as s3:// cannot be served yet", "PATH")
+OWN_URL = matching(
+    r"(/(?!\.{1,2}(?:/|$))[A-Za-z0-9._~-]+)+", "a path such as /media, of letters, digits and ._~-", "PATH"
+)

@@ -10,12 +10,15 @@ import json
 import os
 import re
 import tomllib
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, fields
-from difflib import get_close_matches
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Self
 
+from asgi_downloads.asgi.parameter import Parameter
+from asgi_downloads.service.own import OwnDirectory, OwnExport, directories_of, exports_of, refuse_collisions
+from asgi_downloads.service.setting import DERIVED, PREFIX, Given, Setting, SettingsError, parse, setting, settings_of
 from asgi_downloads.service.setting_kinds import (
     DATABASE_URL,
     HOST,
@@ -24,7 +27,6 @@ from asgi_downloads.service.setting_kinds import (
     SWITCH,
     URL_PATH,
     URL_PREFIX,
-    Kind,
     choice,
     duration,
     matching,
@@ -32,30 +34,11 @@ from asgi_downloads.service.setting_kinds import (
     whole,
 )
 
-PREFIX = "DOWNLOADS_"
 CONFIG = "DOWNLOADS_CONFIG"
 """Names the TOML file, as `--config` does; it is a way to settings and not one of them."""
 
 _SERVICE_LINK = re.compile(rf"{PREFIX}(\w+_)?(SERVICE_(HOST|PORT\w*)|PORT_[0-9]+_(TCP|UDP|SCTP)\w*)")
 """What Kubernetes puts into the environment for a service called "downloads", or "downloads-x"."""
-
-T = TypeVar("T")
-
-
-class SettingsError(Exception):
-    """A setting that cannot be used; the text is one line and begins with where it was given."""
-
-
-_DERIVED: Any = object()
-
-
-def setting(default: T, kind: Kind[T], text: str, derive: "Callable[[Any], T] | None" = None) -> T:
-    """One setting: its default, how it is written, its line of help.
-
-    With `derive` the default is made from the settings above it, and `default` only shows how.
-    """
-    metadata = {"kind": kind, "help": text, "default": kind.show(default), "derive": derive}
-    return field(default=default if derive is None else _DERIVED, metadata=metadata)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,12 +95,21 @@ class Settings:
     max_downloads: int = setting(0, whole(0, 1_000_000), "answers at a time, in all; 0: any number")
     max_downloads_per_client: int = setting(0, whole(0, 1_000_000), "answers at a time to one address; 0: any number")
     rate_limit: int = setting(0, size(0, 1 << 40), "bytes per second for one answer; 0: as fast as it goes")
+    guide_urls: bool = setting(True, SWITCH, "answer the URLs of DATA_DIR's own directories, reports and exports")
+    directories: tuple[OwnDirectory, ...] = field(default=(), metadata={})
+    """Directories of one's own: tables `[[directories]]` of the file; here values, or mappings of their keys."""
+
+    exports: tuple[OwnExport, ...] = field(default=(), metadata={})
+    """Queries of one's own: tables `[exports.NAME]` of the file; here values, or a mapping of mappings by name."""
 
     def __post_init__(self) -> None:
         for each in TABLE:
             value = getattr(self, each.name)
-            value = each.derive(self) if value is _DERIVED and each.derive else each.read(value, each.name)
+            value = each.derive(self) if value is DERIVED and each.derive else each.read(value, each.name)
             object.__setattr__(self, each.name, value)
+        object.__setattr__(self, "directories", directories_of(self.directories, "directories"))
+        object.__setattr__(self, "exports", exports_of(self.exports, "exports"))
+        refuse_collisions(self.directories, self.guide_urls)
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> Self:
@@ -141,49 +133,8 @@ class Settings:
         return None if file == self.database_url else Path(file)
 
 
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """A row of the table, as the command line and the documents need it."""
-
-    name: str
-    kind: Kind[Any]
-    help: str
-    default: str
-    """As a user would write it; empty where nothing is chosen."""
-    derive: Callable[[Settings], Any] | None
-
-    @property
-    def flag(self) -> str:
-        return "--" + self.name.replace("_", "-")
-
-    @property
-    def variable(self) -> str:
-        return PREFIX + self.name.upper()
-
-    def read(self, written: object, place: str) -> Any:
-        """The value of what was written at `place`; raises `SettingsError`, which names that."""
-        try:
-            return self.kind.read(written)
-        except ValueError:
-            shown = self.kind.redact(str(written).lower() if isinstance(written, bool) else str(written))
-            raise SettingsError(f"{place}: {shown!r} is not {self.kind.wanted}") from None
-
-
-def settings_of(dataclass_: Any) -> tuple[Setting, ...]:
-    """The rows that the fields of a dataclass are, each made by `setting`: of `Settings`, or of a table in the file."""
-    return tuple(Setting(each.name, **each.metadata) for each in fields(dataclass_))
-
-
 TABLE = settings_of(Settings)
 """Every setting, in the order of `Settings`."""
-
-
-@dataclass(frozen=True, slots=True)
-class Given:
-    """What somebody chose, and where: `--port`, `DOWNLOADS_PORT` or `FILE: port`."""
-
-    value: Any
-    source: str
 
 
 def gather(
@@ -195,45 +146,62 @@ def gather(
     """
     config = config or environ.get(CONFIG)
     in_file = _read_toml(PATH.read(config)) if config else {}
+    own = {}
+    if "directories" in in_file:
+        source = f"{config}: directories"
+        own["directories"] = Given(directories_of(in_file.pop("directories"), source), source)
+    if "exports" in in_file:
+        source = f"{config}: exports"
+        own["exports"] = Given(exports_of(in_file.pop("exports"), source), source)
     variables = {name: text for name, text in environ.items() if _is_ours(name, text)}
     spelt = {"--" + name.replace("_", "-"): value for name, value in flags.items()}
     return {
-        **_parse(in_file, {each.name: each for each in TABLE}, f"{config}: "),
-        **_parse(variables, {each.variable: each for each in TABLE}),
-        **_parse(spelt, {each.flag: each for each in TABLE}),
+        **own,
+        **parse(in_file, {each.name: each for each in TABLE}, f"{config}: "),
+        **parse(variables, {each.variable: each for each in TABLE}),
+        **parse(spelt, {each.flag: each for each in TABLE}),
     }
-
-
-def nearest(name: str, names: Iterable[str]) -> str:
-    """The one of `names` that a user who wrote `name` most likely meant."""
-    return get_close_matches(name, names, n=1, cutoff=0)[0]
 
 
 def as_toml(settings: Settings, gathered: Mapping[str, Given]) -> Iterator[str]:
     """The effective settings as lines of a TOML file, each with its source; passwords are hidden."""
     for each in TABLE:
-        text = each.kind.redact(each.kind.show(getattr(settings, each.name)))
-        bare = re.fullmatch("true|false|0|[1-9][0-9]*", text)
-        line = f"{each.name} = {text if bare else json.dumps(text, ensure_ascii=False)}"
         source = gathered[each.name].source if each.name in gathered else "default"
-        yield f"{line:<40}  # {source}"
+        yield f"{_line(each, settings):<40}  # {source}"
+    for number, directory in enumerate(settings.directories):
+        source = f"{gathered['directories'].source}[{number}]" if "directories" in gathered else "given"
+        yield from ("", f"{'[[directories]]':<40}  # {source}")
+        yield from (_line(each, directory) for each in settings_of(OwnDirectory))
+    for export in settings.exports:
+        source = f"{gathered['exports'].source}.{export.name}" if "exports" in gathered else "given"
+        yield from ("", f"{f'[exports.{export.name}]':<40}  # {source}")
+        yield from (_line(each, export) for each in settings_of(OwnExport))
+        for parameter in export.parameters:
+            yield f"parameters.{parameter.name} = {_inline(parameter)}"
+
+
+def _line(setting: Setting, values: object) -> str:
+    text = setting.kind.redact(setting.kind.show(getattr(values, setting.name)))
+    bare = re.fullmatch(r"true|false|0|[1-9][0-9]*|\[.*\]", text)
+    return f"{setting.name} = {text if bare else json.dumps(text, ensure_ascii=False)}"
+
+
+def _inline(parameter: Parameter) -> str:
+    words = [f'type = "{parameter.type}"']
+    if parameter.required:
+        words.append("required = true")
+    if parameter.default is not None:
+        default = parameter.default
+        words.append(f"default = {default.isoformat() if isinstance(default, date) else json.dumps(default)}")
+    if parameter.choices:
+        words.append(f"choices = {json.dumps(parameter.choices)}")
+    return f"{{{', '.join(words)}}}"
 
 
 def _is_ours(variable: str, text: str) -> bool:
     if not variable.startswith(PREFIX) or variable == CONFIG or _SERVICE_LINK.fullmatch(variable):
         return False
     return not (variable.endswith("PORT") and re.match("(tcp|udp|sctp)://", text))  # of Kubernetes as well
-
-
-def _parse(written: Mapping[str, object], table: Mapping[str, Setting], place: str = "") -> dict[str, Given]:
-    """What is `written` in one place, by name of the setting. `table` is by the spelling of that place."""
-    found = {}
-    for spelling, value in written.items():
-        if spelling not in table:
-            raise SettingsError(f"{place}{spelling}: no such setting; the nearest is {nearest(spelling, table)}")
-        source = place + spelling
-        found[table[spelling].name] = Given(table[spelling].read(value, source), source)
-    return found
 
 
 def _read_toml(path: Path) -> dict[str, object]:

@@ -9,7 +9,8 @@ import pytest
 from asgi_downloads.bodies.report.report import ROWS, SAMPLE, Table, users_table
 from asgi_downloads.storage.errors import Exhausted, NotFound, StorageError, Unavailable
 from asgi_downloads.storage.rows.notation import JsonLines, Notation
-from asgi_downloads.storage.rows.source import COLUMNS, Put, RowSource, Selection
+from asgi_downloads.storage.rows.source import COLUMNS, Put, RowSource, Selection, Wanted
+from asgi_downloads.storage.rows.statement import Statement
 
 pytestmark = pytest.mark.anyio
 
@@ -22,8 +23,13 @@ class Rows(RowSource):
         self.users = users
         self.error = error
 
-    async def read(self, selection: Selection, notation: Notation, put: Put, *, probing: bool = False) -> None:
-        assert selection == Selection(limit=ROWS)
+    async def describe(self, statement: Statement) -> tuple[str, ...]:
+        return COLUMNS
+
+    async def read(
+        self, wanted: Wanted, notation: Notation, put: Put, seconds: float, *, probing: bool = False
+    ) -> None:
+        assert wanted == Selection(limit=ROWS)
         assert notation == JsonLines()
         for user in self.users:
             await put(json.dumps(user).encode() + b"\n")

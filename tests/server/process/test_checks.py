@@ -11,6 +11,7 @@ import pytest
 
 from asgi_downloads.server.errors import StartError
 from asgi_downloads.server.process.checks import check
+from asgi_downloads.service.own import OwnDirectory, OwnExport
 from asgi_downloads.service.settings import Settings
 
 
@@ -135,10 +136,32 @@ def test_a_name_with_signs_of_urls_is_still_a_name(data: Path) -> None:
     assert warnings(Settings(data_dir=data, database_url=f"sqlite:///{strange}")) == []
 
 
-def test_a_tree_without_any_root_is_told(tmp_path: Path) -> None:
-    first, second = warnings(Settings(data_dir=tmp_path))
-    assert "has none of downloads, large-files" in first
-    assert "app.db' cannot be read" in second
+def test_a_plain_folder_lacks_its_database_alone(tmp_path: Path) -> None:
+    (only,) = warnings(Settings(data_dir=tmp_path))
+    assert "app.db' cannot be read" in only
+
+
+def test_a_directory_of_ones_own_that_is_not_there_is_told(data: Path) -> None:
+    own = (OwnDirectory("/media", data / "none"),)
+    assert warnings(Settings(data_dir=data, directories=own)) == [
+        f"directories[0]: '{data}/none' is not there, so /media/ answers 404"
+    ]
+    assert warnings(Settings(data_dir=data / "none", directories=own, database_url=f"sqlite:///{data}/app.db"))
+
+
+WRONG = [
+    ("SELECT 1 AS a", None),
+    ("SELECT no_such FROM users", "exports.x: answers 500, for its query cannot be run: no such column: no_such"),
+    ("DELETE FROM users", "exports.x: answers 500, for its query cannot be run: "),
+    ("SELECT 1 AS a, 2 AS a", "exports.x: answers 500, for its query cannot be run: two columns have one name"),
+]
+
+
+@pytest.mark.parametrize(("sql", "want"), WRONG)
+def test_a_query_that_is_wrong_is_one_line(sql: str, want: str | None, data: Path) -> None:
+    found = warnings(Settings(data_dir=data, exports=(OwnExport("x", sql),)))
+    assert len(found) == (want is not None)
+    assert all(line.startswith(want or "") for line in found)
 
 
 def test_a_name_that_is_not_utf_8_is_a_name(data: Path) -> None:

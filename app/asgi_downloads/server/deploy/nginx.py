@@ -5,6 +5,7 @@ import re
 from dataclasses import dataclass
 from hashlib import blake2b
 from ipaddress import ip_address
+from pathlib import Path
 
 from asgi_downloads.server.deploy.template import fill
 from asgi_downloads.server.errors import StartError
@@ -42,8 +43,7 @@ def nginx_config(settings: Settings, site: Site | None = Site()) -> str:
 
     Raises `StartError` for what nginx cannot be told.
     """
-    if settings.accel_prefix and f"{settings.root_path}/".startswith(settings.accel_prefix):
-        raise StartError(f"the prefix {settings.accel_prefix!r} for nginx's own files hides the service")
+    offloaded = _offloaded(settings)
     address = _address(settings)
     digest = blake2b(repr((address, settings.root_path, site)).encode("utf-8", "surrogateescape"), digest_size=4)
     name = f"downloads_{digest.hexdigest()}"
@@ -65,20 +65,40 @@ def nginx_config(settings: Settings, site: Site | None = Site()) -> str:
         # In a server{} that there is already there is no place for a zone; there the service alone counts.
         "max_downloads": min(settings.max_downloads, 65535) if site else 0,
         "max_downloads_per_client": min(settings.max_downloads_per_client, 65535) if site else 0,
-        "accel_prefix": _bare(settings.accel_prefix),
-        "data_dir": _escaped(f"{settings.data_dir.absolute()}/"),
         "error_pages": "\n".join(f"    error_page {codes} /.{name}/{codes[:3]};" for codes in (*_ERRORS, "503")),
         "errors": "\n".join(
             f"""    location = /.{name}/{codes[:3]} {{ return {codes[:3]} '{{"detail":"{detail}"}}'; }}"""
             for codes, detail in _ERRORS.items()
         ),
     }
+    values["accel"] = "\n\n".join(
+        fill("nginx-accel.conf", {**values, "accel_prefix": _bare(prefix), "directory": _escaped(f"{path}/")})[:-1]
+        for prefix, path in offloaded.items()
+    )
     # nginx inherits all of proxy_set_header or none, so it is written wherever one is.
     values["proxy"] = fill("nginx-proxy.conf", {**values, "why": True}, 4)[:-1]
     values["direct_proxy"] = fill("nginx-proxy.conf", {**values, "why": False}, 4)[:-1]
     if site is None:
         return fill("nginx-locations.conf", values)
     return fill("nginx.conf", {**values, **_server(site), "locations": fill("nginx-locations.conf", values, 4)[:-1]})
+
+
+def _offloaded(settings: Settings) -> dict[str, Path]:
+    """What nginx sends itself: directories by the prefixes that the service names their files with."""
+    found: dict[str, Path] = {}
+    places = [
+        (settings.accel_prefix, settings.data_dir),
+        *((own.accel_prefix, own.path) for own in settings.directories),
+    ]
+    for prefix, path in places:
+        if not prefix:
+            continue
+        if f"{settings.root_path}/".startswith(prefix):
+            raise StartError(f"the prefix {prefix!r} for nginx's own files hides the service")
+        if prefix in found:
+            raise StartError(f"the prefix {prefix!r} for nginx's own files stands for two directories")
+        found[prefix] = path.absolute()
+    return found
 
 
 def _server(site: Site) -> dict[str, object]:

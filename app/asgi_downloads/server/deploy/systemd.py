@@ -9,7 +9,8 @@ from pathlib import Path
 from asgi_downloads.server.deploy.template import fill
 from asgi_downloads.server.errors import StartError
 from asgi_downloads.server.process.listen import BACKLOG
-from asgi_downloads.service.settings import TABLE, Setting, Settings
+from asgi_downloads.service.setting import Setting
+from asgi_downloads.service.settings import TABLE, Settings
 
 STATE_DIR = "/var/lib/asgi-downloads"
 """systemd makes it for us, and it is all that the service may write to."""

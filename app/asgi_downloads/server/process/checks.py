@@ -3,6 +3,7 @@
 What leaves nothing to serve ends the start. What takes a part away is a warning: it may come back meanwhile.
 """
 
+import asyncio
 import importlib.util
 import os
 import sqlite3
@@ -12,33 +13,55 @@ from contextlib import closing
 from pathlib import Path
 from urllib.parse import quote
 
+from asgi_downloads.endpoints.own_export import ExportOwn
 from asgi_downloads.server.errors import StartError
-from asgi_downloads.service.names import DIRECTORIES
+from asgi_downloads.service.own import OwnExport
 from asgi_downloads.service.settings import Settings
+from asgi_downloads.storage.errors import MissingExtra, StorageError, Unusable
+from asgi_downloads.storage.rows.open import open_rows
 
 
 def check(settings: Settings) -> Iterator[str]:
     """Warnings, one line each; raises `StartError` for a data directory that cannot be served."""
-    yield from _check_data(settings.data_dir)
+    _check_data(settings)
+    for number, own in enumerate(settings.directories):
+        if not own.path.is_dir():
+            yield f"directories[{number}]: {str(own.path)!r} is not there, so {own.url}/ answers 404"
     yield from _check_temporary(settings.temp_dir)
     if settings.database_file is not None:
         yield from _check_sqlite(settings.database_file)
     elif importlib.util.find_spec("asyncpg") is None:
         yield "asyncpg is not installed, so /export/users answers 501: pip install 'asgi-downloads[postgres]'"
+    for export in settings.exports:
+        yield from _check_export(export, export.database_url or settings.database_url)
 
 
-def _check_data(directory: Path) -> Iterator[str]:
+def _check_export(export: OwnExport, url: str) -> Iterator[str]:
+    source = open_rows(url)
+    if isinstance(source, MissingExtra):
+        yield f"exports.{export.name}: answers 501, for asgi-downloads[{source.extra}] is not installed"
+        return
     try:
-        names = os.listdir(directory)
+        asyncio.run(ExportOwn(export.name, export.sql, source, export.parameters).describe())
+    except Unusable as error:
+        yield f"exports.{export.name}: answers 500, for its query cannot be run: {error}"
+    except StorageError as error:
+        yield f"exports.{export.name}: its query could not be tried: {error}"
+
+
+def _check_data(settings: Settings) -> None:
+    directory = settings.data_dir
+    try:
+        os.listdir(directory)
     except FileNotFoundError:
+        if settings.directories:
+            return  # they are what is served
         raise StartError(
             f"data directory {str(directory)!r} does not exist: name one that does, or try 'serve --demo',"
             f" or make a sample with 'asgi-downloads demo {directory}'"
         ) from None
     except OSError as error:
         raise StartError(f"data directory {str(directory)!r} cannot be read: {error.strerror}") from None
-    if not set(DIRECTORIES) & set(names):
-        yield f"data directory {str(directory)!r} has none of {', '.join(DIRECTORIES)}, so there is nothing to serve"
 
 
 def _check_temporary(directory: Path | None) -> Iterator[str]:

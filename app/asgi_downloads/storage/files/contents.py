@@ -13,6 +13,7 @@ from typing import Self
 from asgi_downloads.storage.errors import Busy, NotFound, StorageError, from_oserror
 from asgi_downloads.storage.files.hidden import NOTHING, Hidden
 from asgi_downloads.storage.files.listing import Listing
+from asgi_downloads.storage.files.private import NOTHING_PRIVATE, Private
 from asgi_downloads.storage.files.scan import scan_blocking
 from asgi_downloads.storage.files.tree import DIRECTORY_FLAGS, Directory
 
@@ -42,7 +43,7 @@ class Contents(ABC):
 
 @dataclass(frozen=True, slots=True)
 class Folder(Contents):
-    """All files of one directory, the one `at` a path beneath `directory`, but for hidden ones.
+    """All files of one directory, the one `at` a path beneath `directory`, but for those that are hidden or private.
 
     The path is empty or ends in "/"; with `recursive` files of directories below are meant too.
     """
@@ -50,6 +51,7 @@ class Folder(Contents):
     recursive: bool = False
     at: str = ""
     hide: Hidden = NOTHING
+    private: Private = NOTHING_PRIVATE
 
     @property
     def key(self) -> Hashable:
@@ -62,6 +64,7 @@ class Folder(Contents):
             at=self.at,
             recursive=self.recursive,
             hides=self.hide.hides,
+            private=self.private,
             most=most,
             stop=stop,
             clock=clock,

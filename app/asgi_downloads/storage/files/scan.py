@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from asgi_downloads.storage.errors import Busy, Forbidden, NotFound, OutsideRoot, from_oserror
 from asgi_downloads.storage.files.listing import Listing
+from asgi_downloads.storage.files.private import NOTHING_PRIVATE, Private
 from asgi_downloads.storage.files.tree import DIRECTORY_FLAGS, Directory, encode
 from asgi_downloads.storage.jobs import Stopped
 
@@ -20,7 +21,7 @@ _EVERYONE = stat.S_IRUSR | stat.S_IRGRP | stat.S_IROTH
 _IS_UTF8 = sys.getfilesystemencoding() == "utf-8"
 
 
-def hides_nothing(name: str) -> bool:
+def hides_nothing(what: object) -> bool:
     """What a scan leaves out unless it is told otherwise."""
     return False
 
@@ -31,20 +32,21 @@ def scan_blocking(
     at: str = "",
     recursive: bool = False,
     hides: Callable[[str], bool] = hides_nothing,
+    private: Private = NOTHING_PRIVATE,
     most: int = sys.maxsize,
     stop: threading.Event | None = None,
     clock: Callable[[], int] = time.time_ns,
 ) -> Listing:
     """The regular files of a directory, dot files too, by name; those of directories below after it, if `recursive`.
 
-    The directory is the one `at` a path beneath `directory`, which is empty or ends in "/". What `hides` says of a name
-    is neither listed nor read.
+    The directory is the one `at` a path beneath `directory`, which is empty or ends in "/". What `hides` a name, or is
+    `private`, is neither listed nor read.
     Links count as the file they lead to when that is a regular file beneath the directory. Links to directories are
     not followed; empty directories below are listed. What is left out is told by the listing.
     Raises `NotFound` when the directory itself has gone, `Exhausted`, `Unavailable` when any of it fails, `Busy` for
     more than `most` entries, `Stopped` when told to stop.
     """
-    scan = _Scan(directory, at, recursive, hides, stop or threading.Event(), Listing(clock()))
+    scan = _Scan(directory, at, recursive, hides, private, stop or threading.Event(), Listing(clock()))
     pending = [at]
     while pending:  # one directory at a time is open, however deep it lies
         path = pending.pop()
@@ -70,6 +72,7 @@ class _Scan:
         at: str,
         recursive: bool,
         hides: Callable[[str], bool],
+        private: Private,
         stop: threading.Event,
         listing: Listing,
     ) -> None:
@@ -77,6 +80,7 @@ class _Scan:
         self.at = at
         self.recursive = recursive
         self.hides = hides
+        self.private = private
         self.stop = stop
         self.listing = listing
         self.may_lie = False
@@ -113,6 +117,8 @@ class _Scan:
                 raise Forbidden
             status = self._follow(path) if is_link else os.stat(name, dir_fd=fd, follow_symlinks=False)
             mode = status.st_mode
+            if self.private.hides(status):
+                return False
             if stat.S_ISREG(mode):
                 if self.may_lie or mode & _EVERYONE != _EVERYONE:
                     self._make_sure(fd, path, name, status)
@@ -131,6 +137,8 @@ class _Scan:
 
     def _follow(self, path: str) -> os.stat_result:
         with self.directory.open_blocking(path) as file:
+            if self.private.hides_file(file.fd, file.stat):
+                raise NotFound
             self.listing.links.add(path)
             return file.stat
 

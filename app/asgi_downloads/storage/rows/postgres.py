@@ -7,6 +7,7 @@ sink waits, so a reader that stalls stalls the server.
 import asyncio
 import json
 from collections.abc import Callable
+from datetime import date, datetime
 from functools import partial
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -16,11 +17,15 @@ import asyncpg
 
 from asgi_downloads.storage.errors import Exhausted, StorageError, TimedOut, Unavailable, Unusable, from_oserror
 from asgi_downloads.storage.rows.notation import Csv, JsonLines, Notation, Number, with_crlf
-from asgi_downloads.storage.rows.source import BLOCK_SIZE, QUERY_TIMEOUT, Put, RowSource, Selection
+from asgi_downloads.storage.rows.source import BLOCK_SIZE, QUERY_TIMEOUT, Put, RowSource, Selection, Wanted
+from asgi_downloads.storage.rows.statement import Statement, bare, filled
 from asgi_downloads.storage.threads import in_thread
 
 CONNECT_TIMEOUT = 5.0
 """Seconds until a server that does not answer counts as away."""
+
+DESCRIBE_TIMEOUT = 10.0
+"""Seconds in which a query's columns have to be known."""
 
 CLOSE_TIMEOUT = 2.0
 """Seconds for a connection to end in good order: its query cancelled, the server told."""
@@ -56,11 +61,25 @@ class PostgresRows(RowSource):
         self.url = url
         self.connect_timeout = connect_timeout
 
-    async def read(self, selection: Selection, notation: Notation, put: Put, *, probing: bool = False) -> None:
+    async def describe(self, statement: Statement) -> tuple[str, ...]:
+        try:
+            async with asyncio.timeout(DESCRIBE_TIMEOUT):
+                connection = await self._connect()
+                try:
+                    sql = f"SELECT * FROM ({await _literal(connection, statement)}\n) _q_ LIMIT 0"
+                    attributes = (await connection.prepare(sql, name="")).get_attributes()
+                    return tuple(attribute.name for attribute in attributes)
+                finally:
+                    connection.terminate()
+        except _ERRORS as error:
+            raise _translated(error) from error
+
+    async def read(
+        self, wanted: Wanted, notation: Notation, put: Put, seconds: float, *, probing: bool = False
+    ) -> None:
         connection = await self._connect()
         sink = _Sink(put)
-        statement = _select(selection, in_order=not probing)
-        copying = asyncio.ensure_future(_copy(connection, statement, notation, sink, self.query_timeout))
+        copying = asyncio.ensure_future(_copy(connection, wanted, notation, sink, seconds, in_order=not probing))
         try:
             await asyncio.wait((copying,))
             copying.result()
@@ -121,9 +140,15 @@ class _Sink:
             await self._put(block)
 
 
-async def _copy(connection: Connection, statement: str, notation: Notation, sink: _Sink, seconds: float) -> None:
+async def _copy(
+    connection: Connection, wanted: Wanted, notation: Notation, sink: _Sink, seconds: float, *, in_order: bool
+) -> None:
     try:
         await connection.execute(_SESSION.format(seconds * 1000))
+        if isinstance(wanted, Statement):
+            statement = await _own(connection, wanted)
+        else:
+            statement = _select(wanted, in_order)
         columns = (await connection.prepare(statement, name="")).get_attributes()
         names = tuple(column.name for column in columns)
         sink.head = notation.head(names)
@@ -162,6 +187,33 @@ async def _close(connection: Connection, copying: "asyncio.Future[None]") -> Non
         pass
     finally:
         connection.terminate()
+
+
+_TYPES: dict[type, str] = {
+    int: "bigint", float: "double precision", bool: "boolean", date: "date", datetime: "timestamptz", str: "text"
+}  # fmt: skip
+
+
+async def _literal(connection: Connection, statement: Statement) -> str:
+    """The text of a query with its values in it, each quoted by the server's own rules."""
+    written = {name: "NULL" if value is None else str(value) for name, value in statement.values.items()}
+    asked = [name for name, value in statement.values.items() if value is not None]
+    if asked:
+        cells = ", ".join(f"quote_literal(${place}::text)" for place in range(1, len(asked) + 1))
+        quoted = await connection.fetchrow(f"SELECT {cells}", *(written[name] for name in asked))
+        for name, text in zip(asked, quoted, strict=True):
+            written[name] = f"({text}::{_TYPES[type(statement.values[name])]})"
+    return filled(bare(statement.sql), written.__getitem__)
+
+
+async def _own(connection: Connection, statement: Statement) -> str:
+    """A query of the operator's own, as it is copied: the columns wanted, so many rows."""
+    sql = await _literal(connection, statement)
+    if statement.columns == statement.names and statement.limit is None:
+        return f"{sql}\n"  # it may end in a comment
+    columns = ", ".join('"{}"'.format(name.replace('"', '""')) for name in statement.columns)
+    limit = "" if statement.limit is None else f" LIMIT {statement.limit:d}"
+    return f"SELECT {columns} FROM ({sql}\n) _q_{limit}"
 
 
 def _select(selection: Selection, in_order: bool) -> str:

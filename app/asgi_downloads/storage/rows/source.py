@@ -11,6 +11,7 @@ from asgi_downloads.storage.errors import TimedOut
 from asgi_downloads.storage.probe import PATIENCE, Probe
 from asgi_downloads.storage.read_ahead import read_ahead
 from asgi_downloads.storage.rows.notation import JsonLines, Notation
+from asgi_downloads.storage.rows.statement import Statement
 from asgi_downloads.storage.seats import Seats
 
 COLUMNS = ("id", "name", "email", "created_at")
@@ -46,6 +47,10 @@ class Selection:
         return {comparison: _as_utc(time) for comparison, time in bounds.items() if time is not None}
 
 
+Wanted = Selection | Statement
+"""What is read: rows of a table, or of a query of the operator's own."""
+
+
 class RowSource(ABC):
     """A database with `connections` exports at a time, each of which may take `query_timeout` seconds in all.
 
@@ -57,19 +62,20 @@ class RowSource(ABC):
         self._seats = Seats(connections)
         self._probe = Probe(partial(self._within, PATIENCE, Selection(limit=1), JsonLines(), _drop, probing=True))
 
-    def lines(self, selection: Selection, notation: Notation) -> AsyncGenerator[bytes]:
+    def lines(self, wanted: Wanted, notation: Notation, timeout: float | None = None) -> AsyncGenerator[bytes]:
         """The head and the rows as lines, in blocks of whole lines: a small one at once, then about `BLOCK_SIZE` each.
 
         All rows are of one moment. Text goes out as UTF-8; what is not UTF-8 is an error, or becomes U+FFFD and the log
         says so. Nothing is opened before the first block is asked for, one block is made ahead of the reader, and
-        `aclose()` ends the query and frees what it holds; so does its time limit, however slow the reader. Raises, at
+        `aclose()` ends the query and frees what it holds; so does its time limit, however slow the reader: `timeout`
+        seconds, or `query_timeout`. Raises, at
         the first block or later, `Unavailable`, `Exhausted` or `FileChanged` for what may pass, `TimedOut`, and other
         `StorageError`s for what will not: no such table or column, no right to read it, values that cannot be read.
         """
 
         async def produce(put: Put) -> None:
             async with self._seats.seat():
-                await self._within(self.query_timeout, selection, notation, put)
+                await self._within(timeout or self.query_timeout, wanted, notation, put)
 
         return read_ahead(produce)
 
@@ -82,18 +88,27 @@ class RowSource(ABC):
         return
 
     @abstractmethod
-    async def read(self, selection: Selection, notation: Notation, put: Put, *, probing: bool = False) -> None:
+    async def describe(self, statement: Statement) -> tuple[str, ...]:
+        """The names of the columns that a query gives; nothing of it is run.
+
+        Raises as `lines` does before the first block; `Unusable` for what is no query, or one that writes.
+        """
+
+    @abstractmethod
+    async def read(
+        self, wanted: Wanted, notation: Notation, put: Put, seconds: float, *, probing: bool = False
+    ) -> None:
         """Put the blocks of `lines`; all that is held for them is freed, also when cancelled.
 
-        What is read while `probing` waits for nothing that is not.
+        Ends within so many seconds, or is cancelled. What is read while `probing` waits for nothing that is not.
         """
 
     async def _within(
-        self, seconds: float, selection: Selection, notation: Notation, put: Put, *, probing: bool = False
+        self, seconds: float, wanted: Wanted, notation: Notation, put: Put, *, probing: bool = False
     ) -> None:
         try:
             async with asyncio.timeout(seconds):
-                await self.read(selection, notation, put, probing=probing)
+                await self.read(wanted, notation, put, seconds, probing=probing)
         except TimeoutError as error:
             raise TimedOut(f"not done after {seconds:g} s") from error
 

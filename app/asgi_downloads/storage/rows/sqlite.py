@@ -15,8 +15,9 @@ import anyio
 
 from asgi_downloads.storage.errors import Exhausted, FileChanged, StorageError, Unavailable, Unusable, from_oserror
 from asgi_downloads.storage.rows.notation import Notation, has_replacement
-from asgi_downloads.storage.rows.source import QUERY_TIMEOUT, Put, RowSource, Selection
+from asgi_downloads.storage.rows.source import QUERY_TIMEOUT, Put, RowSource, Selection, Wanted
 from asgi_downloads.storage.rows.sqlite_lines import lines
+from asgi_downloads.storage.rows.statement import Statement, bare
 
 logger = logging.getLogger("asgi_downloads")
 
@@ -50,9 +51,14 @@ class SQLiteRows(RowSource):
         self._pool = ThreadPoolExecutor(POOL_SIZE, thread_name_prefix="rows")
         self._probing = ThreadPoolExecutor(1, thread_name_prefix="probe")
 
-    async def read(self, selection: Selection, notation: Notation, put: Put, *, probing: bool = False) -> None:
+    async def describe(self, statement: Statement) -> tuple[str, ...]:
+        return await asyncio.wrap_future(self._probing.submit(self._describe_blocking, statement))
+
+    async def read(
+        self, wanted: Wanted, notation: Notation, put: Put, seconds: float, *, probing: bool = False
+    ) -> None:
         pool, stopped = self._probing if probing else self._pool, threading.Event()
-        blocks = self._blocks_blocking(selection, notation, stopped)
+        blocks = self._blocks_blocking(wanted, notation, stopped)
         try:
             # One job for each block, so that no thread is held for a reader that is slow.
             while (block := await asyncio.wrap_future(making := pool.submit(next, blocks, None))) is not None:
@@ -68,7 +74,17 @@ class SQLiteRows(RowSource):
         self._pool.shutdown(wait=False)
         self._probing.shutdown(wait=False)
 
-    def _blocks_blocking(self, selection: Selection, notation: Notation, stopped: threading.Event) -> Generator[bytes]:
+    def _describe_blocking(self, statement: Statement) -> tuple[str, ...]:
+        try:
+            connection, _ = _open(self.path, self.lock_wait)
+            with closing(connection):
+                # Within a SELECT nothing can stand that writes, and one row fewer than one is never looked for.
+                cursor = connection.execute(f"SELECT * FROM ({bare(statement.sql)}\n) LIMIT 0", statement.values)
+                return _as_written([name for name, *_ in cursor.description])
+        except sqlite3.Error as error:
+            raise _translated(error) from error
+
+    def _blocks_blocking(self, wanted: Wanted, notation: Notation, stopped: threading.Event) -> Generator[bytes]:
         """What `RowSource.lines` gives; empty blocks now and then, while nothing is found."""
         refused: list[object] = []
 
@@ -83,8 +99,8 @@ class SQLiteRows(RowSource):
                 connection.create_function("exact", 1, notation.real, deterministic=True)
                 connection.create_function("uncomparable", 1, refuse)
                 connection.execute("BEGIN")  # from the first SELECT on, all that is read is of one moment
-                head, told = notation.head(selection.columns), False
-                for block in lines(connection, selection, notation):
+                head, told = notation.head(wanted.columns), False
+                for block in lines(connection, wanted, notation):
                     if version is not None and version != _version(self.path):
                         raise FileChanged
                     if not told and has_replacement(block):
@@ -95,10 +111,19 @@ class SQLiteRows(RowSource):
                 if head:
                     yield head
         except sqlite3.Error as error:
-            if refused:
-                where = f"{selection.table}.{selection.moment}"
+            if refused and isinstance(wanted, Selection):
+                where = f"{wanted.table}.{wanted.moment}"
                 raise Unusable(f"{where} has {refused[0]!r}, which cannot be compared with a time") from error
             raise _translated(error) from error
+
+
+def _as_written(names: list[str]) -> tuple[str, ...]:
+    """Names of columns without what SQLite puts behind one that a query gives twice: `a`, `a:1`."""
+    found: list[str] = []
+    for name in names:
+        first, _, number = name.rpartition(":")
+        found.append(first if number.isdecimal() and first in found else name)
+    return tuple(found)
 
 
 def _close_blocking(blocks: Generator[bytes], making: "Future[bytes | None]") -> None:

@@ -7,11 +7,15 @@ row by row after all.
 """
 
 import sqlite3
-from collections.abc import Container, Generator, Mapping
+from collections.abc import Container, Generator, Iterator, Mapping, Sequence
+from datetime import date, datetime
+from itertools import islice
 from typing import Any
 
-from asgi_downloads.storage.rows.notation import CELL_END, LINE_END, Csv, JsonLines, Notation, as_utf8
-from asgi_downloads.storage.rows.source import BLOCK_SIZE, Selection
+from asgi_downloads.storage.errors import Unusable
+from asgi_downloads.storage.rows.notation import CELL_END, LINE_END, Csv, JsonLines, Notation, Row, as_utf8
+from asgi_downloads.storage.rows.source import BLOCK_SIZE, Selection, Wanted
+from asgi_downloads.storage.rows.statement import Statement, Value, bare
 
 FIRST_ROWS = 100
 """Rows of the first block: few enough to be there at once, enough to guess the length of a row from."""
@@ -26,11 +30,39 @@ Values = dict[str, Any]
 """What is bound to a statement."""
 
 
-def lines(connection: sqlite3.Connection, selection: Selection, notation: Notation) -> Generator[bytes]:
+def lines(connection: sqlite3.Connection, wanted: Wanted, notation: Notation) -> Generator[bytes]:
     """The rows in blocks of whole lines, empty now and then. Blocks.
 
     The connection has functions `exact`, the notation's text of a REAL, and `uncomparable`, which ends the export.
     """
+    if isinstance(wanted, Statement):
+        yield from _by_query(connection, wanted, notation)
+    else:
+        yield from _of_table(connection, wanted, notation)
+
+
+def _by_query(connection: sqlite3.Connection, statement: Statement, notation: Notation) -> Generator[bytes]:
+    cursor = connection.execute(bare(statement.sql), _bound(statement.values))
+    names = tuple(name for name, *_ in cursor.description or ())
+    if names != statement.names:
+        raise Unusable(f"the query gives other columns than before: {', '.join(names)}")
+    yield b""
+    rows: Iterator[Row] = cursor if statement.limit is None else islice(cursor, statement.limit)
+    if statement.columns != names:
+        chosen = [names.index(column) for column in statement.columns]
+        rows = (tuple([row[place] for place in chosen]) for row in rows)
+    yield from _by_row(rows, statement.columns, notation, 1)
+
+
+def _bound(values: Mapping[str, Value]) -> Values:
+    """Times as SQLite's own functions write them; a date as text that compares with them."""
+    return {
+        name: value.isoformat(" ") if isinstance(value, datetime) else str(value) if isinstance(value, date) else value
+        for name, value in values.items()
+    }
+
+
+def _of_table(connection: sqlite3.Connection, selection: Selection, notation: Notation) -> Generator[bytes]:
     table, columns = selection.table, ", ".join(selection.columns)
     condition, values = _condition(selection)
     left = _LAST_ROWID if selection.limit is None else selection.limit
@@ -39,7 +71,7 @@ def lines(connection: sqlite3.Connection, selection: Selection, notation: Notati
     rowid = _rowid(connection, table, types)
     if rowid is None:  # rows come in the order that SQLite gives
         cursor = connection.execute(f"SELECT {columns} FROM {table} WHERE 1{condition} LIMIT {left}", values)
-        yield from _by_row(cursor, selection, notation, 1)
+        yield from _by_row(cursor, selection.columns, notation, 1)
         return
     window = f"FROM {table} NOT INDEXED WHERE {rowid} BETWEEN :first AND :last{condition}"  # in order of rowids
     by_row = f"SELECT {columns} {window} LIMIT :left"
@@ -54,7 +86,8 @@ def lines(connection: sqlite3.Connection, selection: Selection, notation: Notati
         bound = values | {"first": first, "last": last, "left": left}
         made = _at_once(connection, at_once, bound, selection, notation) if rows <= left else None
         if made is None:
-            length, count = yield from _by_row(connection.execute(by_row, bound), selection, notation, 2 * BLOCK_SIZE)
+            rows_left = connection.execute(by_row, bound)
+            length, count = yield from _by_row(rows_left, selection.columns, notation, 2 * BLOCK_SIZE)
         else:
             block, count = made
             length = len(block)
@@ -67,12 +100,12 @@ def lines(connection: sqlite3.Connection, selection: Selection, notation: Notati
 
 
 def _by_row(
-    cursor: sqlite3.Cursor, selection: Selection, notation: Notation, enough: int
+    found: Iterator[Row], columns: Sequence[str], notation: Notation, enough: int
 ) -> Generator[bytes, None, tuple[int, int]]:
     """The lines of any query, the first block at `enough` bytes; returns how many bytes and rows."""
     block, length, count, batch = b"", 0, 0, 1
-    while rows := cursor.fetchmany(batch):
-        text = notation.lines(selection.columns, rows)
+    while rows := list(islice(found, batch)):
+        text = notation.lines(columns, rows)
         block, count = block + text, count + len(rows)
         batch = min(2 * batch, FIRST_ROWS) if len(text) < BLOCK_SIZE else 1  # many at a time, unless they are large
         if len(block) >= enough:

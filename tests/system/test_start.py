@@ -167,7 +167,10 @@ class OnTerminal:
         self._window = -1
 
     def ended(self) -> bool:
-        return os.waitpid(self.pid, os.WNOHANG) == (self.pid, 0)
+        found, status = os.waitpid(self.pid, os.WNOHANG)
+        # Told twice, by the terminal and by the shell, it may hear the second when it listens no more.
+        assert os.waitstatus_to_exitcode(status) in (0, -signal.SIGHUP)
+        return found == self.pid
 
     def __enter__(self) -> Self:
         return self

@@ -76,6 +76,8 @@ class Server(uvicorn.Server):
 
     def _hang_up(self) -> None:
         if self._terminal.gone():
+            # A shell may tell once more, when the loop that ends has given the signal its deadly meaning back.
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
             self.end()
         else:
             logger.warning("SIGHUP replaces workers, and this is one process: use --workers 2.")

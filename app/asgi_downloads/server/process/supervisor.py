@@ -87,7 +87,8 @@ class Supervisor:
             os.close(self._held)
             while signal.sigtimedwait(_HEARD, 0):
                 pass  # what came too late
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+            # A terminal that has gone may be told of once more, by a shell: not a reason to end otherwise than well.
+            signal.pthread_sigmask(signal.SIG_SETMASK, {*before, signal.SIGHUP} if self._terminal.gone() else before)
         return self._exit_code
 
     @property

@@ -79,10 +79,10 @@ async def send_export(
                 await exchange.while_connected(partial(anext, blocks, b""))
             await respond_blocks(exchange, 200, headers, blocks)
     except StorageError as error:
-        raise refusal(error, what) from error
+        raise export_error(error, what) from error
 
 
-def refusal(error: StorageError, what: str) -> HTTPError:
+def export_error(error: StorageError, what: str) -> HTTPError:
     """The answer for an export that cannot be given, its cause being logged."""
     answer = _to_http(error)
     level = logging.ERROR if answer.status == 500 else logging.WARNING

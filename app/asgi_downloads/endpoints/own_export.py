@@ -7,10 +7,10 @@ from asgi_downloads.asgi.parameter import Parameter
 from asgi_downloads.asgi.types import Receive, Scope, Send
 from asgi_downloads.endpoints.export import (
     Clock,
+    export_error,
     missing_extra,
     read_form,
     read_limit,
-    refusal,
     refuse_repeated,
     send_export,
     stamp,
@@ -51,7 +51,7 @@ class ExportOwn:
         try:
             names = self._names or await exchange.while_connected(self.describe)
         except StorageError as error:
-            raise refusal(error, self.name) from error
+            raise export_error(error, self.name) from error
         with Query(exchange.query_string) as query:
             notation, columns = read_form(query, names)
             limit = read_limit(query)

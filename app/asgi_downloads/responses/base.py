@@ -75,7 +75,7 @@ class Response:
         return next((value for field, value in self.raw_headers if field == name), None)
 
     def content_type(self, name: str, media_type: str | None) -> bytes:
-        """As the caller has set it, else for a media type, else for a name."""
+        """The Content-Type: what the caller has set, else that of a media type, else that of a name."""
         given = self.given(b"content-type")
         if given is not None:
             return given

@@ -14,7 +14,7 @@ from asgi_downloads.endpoints.form import FORM
 from asgi_downloads.http.errors import InvalidParameters
 from asgi_downloads.http.parameters import Query
 from asgi_downloads.service.names import GUIDE_URLS, OTHER_URLS
-from asgi_downloads.service.setting import DERIVED, SettingsError, parse, setting, settings_of
+from asgi_downloads.service.setting import DERIVED, SettingsError, parse_rows, setting, settings_of
 from asgi_downloads.service.setting_kinds import (
     DIRECTORY,
     FILENAME,
@@ -70,7 +70,7 @@ def _directory_of(table: Any, place: str) -> OwnDirectory:
     for name in _NEEDED:
         if name not in table:
             raise SettingsError(f"{place}: lacks {name}")
-    found = parse(table, {each.name: each for each in settings_of(OwnDirectory)}, f"{place}.")
+    found = parse_rows(table, {each.name: each for each in settings_of(OwnDirectory)}, f"{place}.")
     return OwnDirectory(**{name: given.value for name, given in found.items()})
 
 
@@ -138,7 +138,7 @@ def _export_of(name: str, table: Any, place: str) -> OwnExport:
     parameters = keys.pop("parameters", {})
     if "sql" not in keys:
         raise SettingsError(f"{place}: lacks sql")
-    found = parse(keys, {each.name: each for each in settings_of(OwnExport)}, f"{place}.")
+    found = parse_rows(keys, {each.name: each for each in settings_of(OwnExport)}, f"{place}.")
     declared = _parameters_of(parameters, f"{place}.parameters")
     try:
         return OwnExport(name, **{key: given.value for key, given in found.items()}, parameters=declared)

@@ -74,7 +74,7 @@ def nearest(name: str, names: Iterable[str]) -> str:
     return get_close_matches(name, names, n=1, cutoff=0)[0]
 
 
-def parse(written: Mapping[str, object], table: Mapping[str, Setting], place: str = "") -> dict[str, Given]:
+def parse_rows(written: Mapping[str, object], table: Mapping[str, Setting], place: str = "") -> dict[str, Given]:
     """What is `written` in one place, by name of the setting. `table` is by the spelling of that place."""
     found = {}
     for spelling, value in written.items():

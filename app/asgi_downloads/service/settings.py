@@ -18,7 +18,16 @@ from typing import Self
 
 from asgi_downloads.asgi.parameter import Parameter
 from asgi_downloads.service.own import OwnDirectory, OwnExport, directories_of, exports_of, refuse_collisions
-from asgi_downloads.service.setting import DERIVED, PREFIX, Given, Setting, SettingsError, parse, setting, settings_of
+from asgi_downloads.service.setting import (
+    DERIVED,
+    PREFIX,
+    Given,
+    Setting,
+    SettingsError,
+    parse_rows,
+    setting,
+    settings_of,
+)
 from asgi_downloads.service.setting_kinds import (
     DATABASE_URL,
     HOST,
@@ -157,9 +166,9 @@ def gather(
     spelt = {"--" + name.replace("_", "-"): value for name, value in flags.items()}
     return {
         **own,
-        **parse(in_file, {each.name: each for each in TABLE}, f"{config}: "),
-        **parse(variables, {each.variable: each for each in TABLE}),
-        **parse(spelt, {each.flag: each for each in TABLE}),
+        **parse_rows(in_file, {each.name: each for each in TABLE}, f"{config}: "),
+        **parse_rows(variables, {each.variable: each for each in TABLE}),
+        **parse_rows(spelt, {each.flag: each for each in TABLE}),
     }
 
 

@@ -9,7 +9,7 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "app" / "asgi_downloads"
 
-ROOMS = ("http", "storage", "bodies", "asgi", "responses", "starlette", "endpoints", "service", "server")
+ROOMS = ("http", "pages", "storage", "bodies", "asgi", "responses", "starlette", "endpoints", "service", "server")
 """Each imports itself and what stands to its left. `demo` stands beside; the top of the package sees all."""
 
 SERVER = ("wire", "http1", "around", "process", "deploy")

@@ -142,7 +142,7 @@ def _add_settings(parser: argparse.ArgumentParser, run: Any) -> None:
 def _serve(args: argparse.Namespace) -> int:
     from asgi_downloads.server.process.checks import check
     from asgi_downloads.server.process.run import run  # and with it uvicorn
-    from asgi_downloads.service.directories import FOLDER_URL, is_plain_folder
+    from asgi_downloads.service.directories import BROWSE_URL, is_plain_folder
 
     gathered = _gathered(args)
     if args.demo and "data_dir" not in gathered:
@@ -153,9 +153,7 @@ def _serve(args: argparse.Namespace) -> int:
     for warning in check(settings):
         _say("warning: " + warning)
     if is_plain_folder(settings):
-        _say(
-            f"{settings.data_dir} is a folder without the guide's directories: all of it is served below {FOLDER_URL}/"
-        )
+        _say(f"{settings.data_dir} has none of the guide's directories: all of it is shown at {BROWSE_URL}/")
     return run(settings, partial(_announce, settings, with_urls=args.demo))
 
 

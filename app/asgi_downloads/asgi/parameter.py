@@ -24,7 +24,8 @@ class Parameter:
     default: Value = None
     choices: tuple[str, ...] = ()
     least: int = -MOST - 1
-    """Of a whole number."""
+    most: int = MOST
+    """Of a whole number, both inclusive."""
 
     def read(self, query: Query) -> Value:
         """The value; a moment without a zone is in UTC. What cannot be used is noted in `query`."""
@@ -33,7 +34,7 @@ class Parameter:
         if self.choices:
             return query.choice(self.name, self.default, self.choices)
         if self.type == "integer":
-            return query.integer(self.name, self.default, ge=self.least, le=MOST)
+            return query.integer(self.name, self.default, ge=self.least, le=self.most)
         if self.type == "number":
             return query.number(self.name, self.default)
         if self.type == "boolean":

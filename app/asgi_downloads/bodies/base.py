@@ -37,5 +37,18 @@ class Body(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Content that is in memory."""
+
+    content: bytes
+
+    def at_hand(self, start: int, stop: int) -> bytes:
+        return self.content[start:stop]
+
+    async def pieces(self, start: int, stop: int) -> AsyncGenerator[Piece]:
+        yield self.content[start:stop]
+
+
 Blocks = AsyncGenerator[bytes]
 """Content of unknown length, in blocks of 64 KiB or more where there is that much. `aclose()` frees all."""

@@ -15,7 +15,7 @@ from asgi_downloads.bodies.gzip_blocks import gzip_blocks
 from asgi_downloads.bodies.spooled_file import made_file
 from asgi_downloads.bodies.stored_file import StoredFile
 from asgi_downloads.endpoints.form import DELIMITERS, FORM
-from asgi_downloads.http.accept_encoding import prefers
+from asgi_downloads.http.accept import prefers
 from asgi_downloads.http.disposition import content_disposition
 from asgi_downloads.http.errors import HTTPError, InvalidParameters
 from asgi_downloads.http.media_types import NOSNIFF

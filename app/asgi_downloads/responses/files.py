@@ -4,7 +4,9 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
+from asgi_downloads.asgi.answer import send_whole
 from asgi_downloads.asgi.exchange import Exchange, route_path
 from asgi_downloads.asgi.guard import Answer, answer_error, guarded
 from asgi_downloads.asgi.types import Receive, Scope, Send
@@ -32,12 +34,18 @@ class FilesEndpoint:
     hidden: Hidden
     delivery: Delivery
     archive: ZipDelivery | None = None
+    url: str = ""
+    """Where it is, within the service."""
+    page: str = ""
+    """Where its folders are shown to people, within the service too; empty if nowhere."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         exchange = Exchange(scope, receive, send)
         if exchange.method not in ("GET", "HEAD"):
             raise HTTPError(405, headers=ALLOW)
-        path = self._path(scope)
+        path = path_below(scope)
+        if self.hidden.hides_any(path):
+            raise HTTPError(404)
         try:
             if path and not path.endswith("/"):
                 await self.delivery.send(exchange, self.tree, self.show(path))
@@ -45,20 +53,25 @@ class FilesEndpoint:
                 name = path[:-1].rpartition("/")[2] or self.tree.root.name
                 folder = Folder(self.tree.directory(), True, path, self.hidden, self.delivery.private)
                 await self.archive.send(exchange, Bundle(folder, f"{name}.zip", PACKINGS["store"]))
+            elif self.page:
+                root = scope.get("root_path", "").removesuffix(self.url)
+                location = quote(f"{root}{self.page}/{path}", safe="/", errors="surrogateescape").encode()
+                await send_whole(exchange, 307, [(b"location", location), (b"content-length", b"0")])
             else:
                 raise NotFound
         except (NotFound, OutsideRoot):  # links that lead out are as little there as hidden names
             raise HTTPError(404) from None
 
-    def _path(self, scope: Scope) -> str:
-        """What the URL names beneath the directory. Raises `HTTPError` 404 for what names nothing."""
-        path = route_path(scope).removeprefix("/")
-        *above, _ = segments = path.split("/")
-        if b"%2f" in scope.get("raw_path", b"").lower():  # an encoded slash is no separator, and in no name
-            raise HTTPError(404)
-        if "" in above or "." in segments or ".." in segments or self.hidden.hides_any(path):
-            raise HTTPError(404)
-        return path
+
+def path_below(scope: Scope) -> str:
+    """What a URL names beneath the directory that is mounted here. Raises `HTTPError` 404 for what names nothing."""
+    path = route_path(scope).removeprefix("/")
+    *above, _ = segments = path.split("/")
+    if b"%2f" in scope.get("raw_path", b"").lower():  # an encoded slash is no separator, and in no name
+        raise HTTPError(404)
+    if "" in above or "." in segments or ".." in segments:
+        raise HTTPError(404)
+    return path
 
 
 class Files:

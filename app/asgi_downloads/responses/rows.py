@@ -10,7 +10,7 @@ from asgi_downloads.asgi.respond import respond_blocks
 from asgi_downloads.bodies.gzip_blocks import gzip_blocks
 from asgi_downloads.bodies.producer import Producer
 from asgi_downloads.bodies.row_lines import row_lines
-from asgi_downloads.http.accept_encoding import prefers
+from asgi_downloads.http.accept import prefers
 from asgi_downloads.http.disposition import content_disposition
 from asgi_downloads.http.media_types import NOSNIFF
 from asgi_downloads.responses.base import Background, Response

@@ -4,18 +4,20 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from asgi_downloads.service.names import DIRECTORIES
-from asgi_downloads.service.own import OwnDirectory
 from asgi_downloads.service.settings import Settings
 
-FOLDER_URL = "/files"
-"""Where a data directory is served that is a plain folder."""
+BROWSE_URL = "/browse"
+"""Where the page is."""
 
 
-def own_directories(settings: Settings) -> tuple[OwnDirectory, ...]:
-    """Those of the settings; a data directory that is a plain folder is one itself, below `FOLDER_URL`."""
-    if is_plain_folder(settings):
-        return (*settings.directories, OwnDirectory(FOLDER_URL, settings.data_dir, bundle=True))
-    return settings.directories
+def has_page(settings: Settings) -> bool:
+    """Whether there is a page, of the data directory or of another."""
+    return shows_data(settings) or any(own.browse for own in settings.directories)
+
+
+def shows_data(settings: Settings) -> bool:
+    """Whether the page shows the data directory: it was asked for, or is a plain folder."""
+    return settings.browse or is_plain_folder(settings)
 
 
 def is_plain_folder(settings: Settings) -> bool:

@@ -7,7 +7,7 @@ GUIDE_URLS = dict.fromkeys(
     ("/download", "/file", "/preview", "/video", "/reports"), "the guide, which guide_urls = false turns off"
 )
 OTHER_URLS = dict.fromkeys(
-    ("/export", "/livez", "/readyz", "/healthz", "/metrics", "/browse", "/files", "/s", "/openapi.json", "/docs"),
+    ("/export", "/livez", "/readyz", "/healthz", "/metrics", "/browse", "/.assets", "/s", "/openapi.json", "/docs"),
     "the service",
 )
 """Where the service has something itself, or will have."""

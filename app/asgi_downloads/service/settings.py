@@ -105,6 +105,10 @@ class Settings:
     max_downloads_per_client: int = setting(0, whole(0, 1_000_000), "answers at a time to one address; 0: any number")
     rate_limit: int = setting(0, size(0, 1 << 40), "bytes per second for one answer; 0: as fast as it goes")
     guide_urls: bool = setting(True, SWITCH, "answer the URLs of DATA_DIR's own directories, reports and exports")
+    browse: bool = setting(
+        False, SWITCH, "show a page of DATA_DIR, and of each directory that says so; a plain folder has one"
+    )
+    browse_title: str = setting("Files", matching("[^\0-\x1f\x7f]{1,100}", "a line", "TEXT"), "what the page is called")
     directories: tuple[OwnDirectory, ...] = field(default=(), metadata={})
     """Directories of one's own: tables `[[directories]]` of the file; here values, or mappings of their keys."""
 

@@ -10,12 +10,13 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Self
 
-from asgi_downloads.storage.errors import Busy, NotFound, StorageError, from_oserror
+from asgi_downloads.storage.errors import Busy, NotFound, OutsideRoot, StorageError, from_oserror
 from asgi_downloads.storage.files.hidden import NOTHING, Hidden
 from asgi_downloads.storage.files.listing import Listing
 from asgi_downloads.storage.files.private import NOTHING_PRIVATE, Private
 from asgi_downloads.storage.files.scan import scan_blocking
 from asgi_downloads.storage.files.tree import DIRECTORY_FLAGS, Directory
+from asgi_downloads.storage.jobs import Stopped
 
 Clock = Callable[[], int]
 """Nanoseconds since the epoch."""
@@ -69,6 +70,95 @@ class Folder(Contents):
             stop=stop,
             clock=clock,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen(Contents):
+    """Some of what lies in the directory `at` a path: files, and whole directories, whose names end in "/".
+
+    `NotFound` has the name of a member that is not there, is of the other kind, hidden, private, or cannot be read.
+    """
+
+    names: tuple[str, ...]
+    at: str = ""
+    hide: Hidden = NOTHING
+    private: Private = NOTHING_PRIVATE
+
+    @property
+    def key(self) -> Hashable:
+        identity = os.fstat(self.directory.fd)
+        return identity.st_dev, identity.st_ino, self.at, self.hide, self.names
+
+    def scan_blocking(self, most: int, stop: threading.Event, clock: Clock = time.time_ns) -> Listing:
+        listing = Listing(clock())
+        for name in self.names:
+            if stop.is_set():
+                raise Stopped
+            if self.hide.hides_any(name.removesuffix("/")) or "/" in name[:-1] or name in ("", "/", "./", "../"):
+                raise NotFound(name)
+            try:
+                if name.endswith("/"):
+                    self._include(listing, self.at + name, most, stop)
+                else:
+                    self._add(listing, self.at + name)
+            except (NotFound, OutsideRoot) as error:
+                raise NotFound(name) from error
+            if len(listing) > most:
+                raise Busy(f"there is room for {most} more files in archives")
+        listing.names = [path[len(self.at) :] for path in listing.paths]
+        return listing
+
+    def _add(self, listing: Listing, path: str) -> None:
+        with self.directory.open_blocking(path) as file:
+            if self.private.hides_file(file.fd, file.stat):
+                raise NotFound
+            listing.add(path, file.stat)
+            if self.directory.is_link_blocking(path):
+                listing.links.add(path)
+
+    def _include(self, listing: Listing, path: str, most: int, stop: threading.Event) -> None:
+        found = scan_blocking(
+            self.directory,
+            at=path,
+            recursive=True,
+            hides=self.hide.hides,
+            private=self.private,
+            most=most - len(listing),
+            stop=stop,
+        )
+        if not found.paths:
+            with closing(Directory(self.directory.descriptor_blocking(path, DIRECTORY_FLAGS))) as below:
+                found.add(path, os.fstat(below.fd))
+        listing.include(found, "")
+
+
+@dataclass(frozen=True, slots=True)
+class Joined(Contents):
+    """Contents of several directories, each below a path of its own, which is empty or ends in "/".
+
+    `directory` is the root of all paths.
+    """
+
+    parts: tuple[tuple[str, Contents], ...]
+
+    @property
+    def key(self) -> Hashable:
+        return tuple((above, part.key) for above, part in self.parts)
+
+    def duplicate(self) -> Self:
+        parts = tuple((above, part.duplicate()) for above, part in self.parts)
+        return replace(self, directory=self.directory.duplicate(), parts=parts)
+
+    def scan_blocking(self, most: int, stop: threading.Event, clock: Clock = time.time_ns) -> Listing:
+        listing = Listing(clock())
+        names: list[str] = []
+        for above, part in self.parts:
+            found = part.scan_blocking(most - len(listing), stop, clock)
+            place = os.readlink(f"/proc/self/fd/{part.directory.fd}").strip("/")
+            listing.include(found, f"{place}/" if place else "")
+            names += [above + name for name in found.names]
+        listing.names = names
+        return listing
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,8 @@ class Private:
 
     def hides(self, status: os.stat_result) -> bool:
         """Whether this is one of them."""
+        if not self._paths:
+            return False
         self._look()
         return (status.st_dev, status.st_ino) in self._identities
 
@@ -32,7 +34,7 @@ class Private:
 
     def _look(self) -> None:
         now = time.monotonic()
-        if not self._paths or now - self._looked < CHECK:
+        if now - self._looked < CHECK:
             return
         self._looked = now
         found = [(path, status) for path in self._paths if (status := _status(path)) is not None]

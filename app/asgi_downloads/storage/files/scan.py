@@ -11,14 +11,13 @@ from collections.abc import Callable
 from asgi_downloads.storage.errors import Busy, Forbidden, NotFound, OutsideRoot, from_oserror
 from asgi_downloads.storage.files.listing import Listing
 from asgi_downloads.storage.files.private import NOTHING_PRIVATE, Private
-from asgi_downloads.storage.files.tree import DIRECTORY_FLAGS, Directory, encode
+from asgi_downloads.storage.files.tree import DIRECTORY_FLAGS, Directory, decode, encode
 from asgi_downloads.storage.jobs import Stopped
 
 _PATH_LIMIT = 4096 - len("/\0")
 """Bytes of a path that the kernel takes at once."""
 
 _EVERYONE = stat.S_IRUSR | stat.S_IRGRP | stat.S_IROTH
-_IS_UTF8 = sys.getfilesystemencoding() == "utf-8"
 
 
 def hides_nothing(what: object) -> bool:
@@ -93,7 +92,7 @@ class _Scan:
         try:
             own, self.may_lie = os.fstat(fd), not os.fstatvfs(fd).f_blocks
             with os.scandir(fd) as entries:
-                links = {_decoded(entry.name): entry.is_symlink() for entry in entries if not self.hides(entry.name)}
+                links = {decode(entry.name): entry.is_symlink() for entry in entries if not self.hides(entry.name)}
             self.listing.add_directory(path.rstrip("/") or ".", own)
             before, below = len(self.listing), []
             for name in sorted(links):
@@ -146,8 +145,3 @@ class _Scan:
         """Raise `Forbidden` for what could not be downloaded by itself."""
         if self.may_lie or not os.access(name, os.R_OK, dir_fd=fd, effective_ids=True):
             self.directory.open_blocking(path).close()
-
-
-def _decoded(name: str) -> str:
-    """A name as `os.scandir` gives it, in UTF-8 whatever the locale."""
-    return name if _IS_UTF8 else os.fsencode(name).decode("utf-8", "surrogateescape")

@@ -1,6 +1,8 @@
 """A directory whose files may be served. The one way in: by descriptor, never by a joined path."""
 
 import os
+import stat
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +15,8 @@ from asgi_downloads.storage.idle import IdleTimer
 from asgi_downloads.storage.threads import in_thread
 
 DIRECTORY_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+
+_IS_UTF8 = sys.getfilesystemencoding() == "utf-8"
 
 Name = bytes | str
 """Relative to a directory, with or without `/`. Text stands for UTF-8, whatever the locale, and for bytes that are not
@@ -59,6 +63,13 @@ class Directory:
         """A new descriptor of whatever has that name, if the kernel finds it in memory."""
         try:
             return beneath.open_cached(self.fd, encode(name), flags)
+        except OSError as error:
+            raise from_oserror(error) from error
+
+    def is_link_blocking(self, name: Name) -> bool:
+        """Whether whatever has that name is a link."""
+        try:
+            return stat.S_ISLNK(os.stat(encode(name), dir_fd=self.fd, follow_symlinks=False).st_mode)
         except OSError as error:
             raise from_oserror(error) from error
 
@@ -187,3 +198,8 @@ def encode(name: Name) -> bytes:
     if 0 in name:  # a C string would end there, and name another file
         raise OutsideRoot
     return name
+
+
+def decode(name: str) -> str:
+    """A name as the `os` module gives it, in UTF-8 whatever the locale."""
+    return name if _IS_UTF8 else os.fsencode(name).decode("utf-8", "surrogateescape")

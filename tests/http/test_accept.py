@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asgi_downloads.http.accept_encoding import prefers
+from asgi_downloads.http.accept import prefers
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,304 @@
+"""`/browse/{path}`: a folder as a page or as a list, a file as it is or with a page around it, a choice as one ZIP."""
+
+import threading
+import time
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import asynccontextmanager, closing
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from html import escape
+from typing import TypeVar
+from urllib.parse import quote
+
+from asgi_downloads import pages
+from asgi_downloads.asgi.answer import send_whole
+from asgi_downloads.asgi.errors import Disconnected
+from asgi_downloads.asgi.exchange import Exchange
+from asgi_downloads.asgi.respond import respond
+from asgi_downloads.asgi.types import Receive, Scope, Send
+from asgi_downloads.bodies.base import Held as HeldBody
+from asgi_downloads.endpoints.browse import folder, preview, selection, subtitles, words
+from asgi_downloads.endpoints.browse.file_page import file_page
+from asgi_downloads.endpoints.browse.folder import Folder, View
+from asgi_downloads.endpoints.browse.folder_page import Heading, folder_page
+from asgi_downloads.endpoints.browse.spot import Held, Mounts, Spot
+from asgi_downloads.endpoints.stored import FILE
+from asgi_downloads.http import media_types
+from asgi_downloads.http.errors import HTTPError
+from asgi_downloads.http.headers import combined
+from asgi_downloads.http.media_types import NOSNIFF
+from asgi_downloads.http.message import Header, Representation
+from asgi_downloads.http.parameters import Query
+from asgi_downloads.http.plan import plan
+from asgi_downloads.responses import show
+from asgi_downloads.responses.delivery import NO_CACHE
+from asgi_downloads.responses.files import path_below
+from asgi_downloads.responses.zip_delivery import Bundle, ZipDelivery
+from asgi_downloads.storage.errors import NotFound, OutsideRoot
+from asgi_downloads.storage.files.contents import Contents
+from asgi_downloads.storage.files.entries import Entry
+from asgi_downloads.storage.files.openfile import OpenFile
+from asgi_downloads.storage.jobs import Jobs, Work
+from asgi_downloads.storage.threads import in_thread
+
+T = TypeVar("T")
+
+HTML = b"text/html; charset=utf-8"
+_FOLDER_ALLOW = ((b"allow", b"GET, HEAD, POST"),)
+_FILE_ALLOW = ((b"allow", b"GET, HEAD"),)
+_VARY: Header = (b"vary", b"Accept")
+_READMES = ("readme.md", "readme.txt", "readme")
+_MOST_README = 64 << 10
+_ATTEMPTS = 3
+
+
+def page_jobs() -> Jobs:
+    """Threads in which folders are read and pages are made."""
+    return Jobs("pages", threads=2, most=64)
+
+
+@dataclass(frozen=True, slots=True)
+class Browse:
+    """An ASGI callable below whose URL people see the folders of `mounts`; it is `depth` segments long.
+
+    Without `archive` nothing is put together; with `saving` files are only to be saved, not looked at.
+    """
+
+    mounts: Mounts
+    title: str
+    archive: ZipDelivery | None
+    cache_control: bytes = NO_CACHE
+    fields: tuple[Header, ...] = ()
+    """Of every answer made here."""
+    depth: int = 1
+    saving: bool = False
+    jobs: Jobs = field(default_factory=page_jobs)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        exchange = Exchange(scope, receive, send)
+        try:
+            path = path_below(scope)
+            if path and not path.endswith("/"):
+                await self._file(exchange, path)
+            else:
+                await self._folder(exchange, path)
+        except (NotFound, OutsideRoot) as error:
+            await self._refuse(exchange, HTTPError(404, _missing(error)))
+        except HTTPError as error:
+            await self._refuse(exchange, error)
+
+    async def _refuse(self, exchange: Exchange, error: HTTPError) -> None:
+        """To a person as a page, to a program as all errors are."""
+        if error.status < 400 or b"text/html" not in (combined(exchange.headers, b"accept") or b""):
+            raise error
+        detail = error.detail if isinstance(error.detail, str) else "The address cannot be understood"
+        content = f'<p>{escape(words.printable(detail))}</p><p><a href="./">Back to the folder</a></p>'
+        depth = self.depth + exchange.scope["path"].removeprefix(exchange.scope.get("root_path", "")).count("/") - 1
+        page = pages.fill("message", depth, title=f"{error.status}", content=content)
+        length = (b"content-length", b"%d" % len(page))
+        headers = [(b"content-type", HTML), length, NOSNIFF, pages.CSP, _VARY, *error.headers]
+        await send_whole(exchange, error.status, headers, page)
+
+    # A folder
+
+    async def _folder(self, exchange: Exchange, path: str) -> None:
+        spot = self.mounts.find(path)
+        if exchange.method == "POST" and self.archive is not None:
+            await self._choose(exchange, spot)
+        elif exchange.method not in ("GET", "HEAD"):
+            raise HTTPError(405, headers=_FOLDER_ALLOW if self.archive is not None else _FILE_ALLOW)
+        elif self.archive is not None and Query(exchange.query_string).flag("zip"):
+            await self._zip(exchange, self.archive, spot, self._heading(path))
+        else:
+            await self._list(exchange, spot, path)
+
+    async def _list(self, exchange: Exchange, spot: Spot, path: str) -> None:
+        view, heading, origin = View.asked(exchange), self._heading(path), _origin(exchange)
+
+        def make(held: Held, entries: list[Entry]) -> bytes:
+            found = Folder.of(entries, view)
+            if view.format == "json":
+                return folder.as_json(path, found)
+            if view.format == "text":
+                return folder.as_text(found)
+            return folder_page(heading, found, view, self.archive is not None, origin, _readme(held, entries))
+
+        content = await self._make(exchange, spot, (origin, exchange.query_string, view.format), make)
+        kind = HTML if view.format == "html" else media_types.content_type(folder.MEDIA_TYPES[view.format].decode())
+        await self._send(exchange, kind, content, *((pages.CSP,) if view.format == "html" else ()))
+
+    async def _choose(self, exchange: Exchange, spot: Spot) -> None:
+        """A form's ticks become a URL, which browsers resume; what is posted they would not."""
+        names = selection.ticked(await _content(exchange, selection.MOST_FORM))
+        if not names:
+            raise HTTPError(422, "Nothing was selected")
+        query = selection.plain_query(names)
+        if query is None:
+            query = selection.packed_query(names, [entry.name for entry in await self._entries(exchange, spot)])
+        location = [(b"location", f"?{query}".encode()), (b"content-length", b"0"), *self.fields]
+        await send_whole(exchange, 303, location)
+
+    async def _zip(self, exchange: Exchange, archive: ZipDelivery, spot: Spot, heading: Heading) -> None:
+        chosen, left_out = selection.chosen_in(exchange.query_string)
+        with Query(exchange.query_string) as query:
+            q = str(folder.VIEW["q"].read(query))
+        is_counted = chosen is None and (left_out is not None or q != "")
+        for left in reversed(range(_ATTEMPTS if is_counted else 1)):
+            names = chosen
+            if is_counted:
+                others = set(left_out or ())
+                names = [entry.name for entry in folder.matches(await self._entries(exchange, spot), q)]
+                names = [name for name in names if name not in others]
+            try:
+                await self._bundle(exchange, archive, spot.contents(names), heading.name)
+                return
+            except NotFound:  # of what matched, something has gone since
+                if not left:
+                    raise
+
+    async def _bundle(self, exchange: Exchange, archive: ZipDelivery, contents: Contents, name: str) -> None:
+        fields = self.fields
+        await archive.send(exchange, Bundle(contents, f"{name}.zip", None, lambda *ours: (*ours, *fields)))
+
+    # A file
+
+    async def _file(self, exchange: Exchange, path: str) -> None:
+        if self.mounts.is_folder(f"{path}/"):
+            await self._redirect(exchange, path)
+            return
+        spot = self.mounts.find(path)
+        if spot.files is None:
+            raise NotFound
+        if exchange.method not in ("GET", "HEAD"):
+            raise HTTPError(405, headers=_FILE_ALLOW)
+        query = Query(exchange.query_string)
+        if query.flag("view") and not self.saving:
+            await self._view(exchange, spot, path)
+        elif query.flag("vtt") and path.lower().endswith(".srt"):
+            await self._subtitles(exchange, spot)
+        else:
+            await self._send_file(exchange, spot, path)
+
+    async def _send_file(self, exchange: Exchange, spot: Spot, path: str) -> None:
+        assert spot.files is not None
+        shown = show.download(spot.path) if self.saving else FILE.show(spot.path, exchange)
+        try:
+            await spot.files.delivery.send(exchange, spot.files.tree, shown)
+        except NotFound:
+            async with spot.files.tree.subtree(spot.path):
+                await self._redirect(exchange, path)
+
+    async def _redirect(self, exchange: Exchange, path: str) -> None:
+        """To the folder of this name (RFC 9110 §15.4.9), by a relative reference."""
+        location = f"./{words.encoded(path.rpartition('/')[2])}/".encode()
+        if exchange.query_string:
+            location += b"?" + exchange.query_string
+        await send_whole(exchange, 308, [(b"location", location), (b"content-length", b"0"), *self.fields])
+
+    async def _view(self, exchange: Exchange, spot: Spot, path: str) -> None:
+        above, _, name = path.rpartition("/")
+        around = self.mounts.find(f"{above}/" if above else "")
+        kind = media_types.guess(name)
+        async with _opened(spot) as file:
+            entries = await self._entries(exchange, around)
+            element = preview.media_element(kind.partition(b";")[0], name, subtitles.tracks(name, entries))
+            if element is None:
+                content = await in_thread(file.read_blocking, 0, min(file.size, preview.MOST_READ))
+                is_whole = file.size == len(content)
+                element = await in_thread(preview.text_element, kind.partition(b";")[0], content, is_whole)
+            facts = [
+                ("Size", f"{words.size_element(file.size)} ({words.count_element(file.size)} bytes)"),
+                ("Modified", words.time_element(file.stat.st_mtime_ns)),
+                ("Type", kind.decode("latin-1")),
+            ]
+            heading = self._heading(f"{above}/" if above else "")
+            page = file_page(heading, name, entries, element, facts, file.size, _origin(exchange, name))
+        await self._send(exchange, HTML, page, pages.FRAMING if kind == b"application/pdf" else pages.CSP)
+
+    async def _subtitles(self, exchange: Exchange, spot: Spot) -> None:
+        async with _opened(spot) as file:
+            if file.size > subtitles.MOST:
+                raise HTTPError(404)
+            content = subtitles.webvtt(await in_thread(file.read_blocking, 0, file.size))
+        await self._send(exchange, b"text/vtt; charset=utf-8", content)
+
+    # What both have in common
+
+    def _heading(self, path: str) -> Heading:
+        return Heading(self.title, path, self.depth + path.count("/"))
+
+    async def _entries(self, exchange: Exchange, spot: Spot) -> list[Entry]:
+        return await self._make(exchange, spot, (), lambda held, entries: entries)
+
+    async def _make(self, exchange: Exchange, spot: Spot, key: object, make: Callable[[Held, list[Entry]], T]) -> T:
+        """What is made of the entries of a folder, in a thread; those who ask for the same meanwhile share it."""
+
+        def begin() -> Work[T]:
+            held = spot.hold()
+
+            def work(stop: threading.Event) -> T:
+                with closing(held):
+                    return make(held, held.entries_blocking(stop))
+
+            return work
+
+        whole = exchange.scope.get("root_path", ""), exchange.scope["path"], key
+        return await exchange.while_connected(lambda: self.jobs.run(whole, begin, fresh=True))
+
+    async def _send(self, exchange: Exchange, kind: bytes, content: bytes, *fields: Header) -> None:
+        """Content made here, with a strong validator of its own."""
+        etag = b'"p-%b"' % blake2b(content, digest_size=16).hexdigest().encode()
+        given = (b"cache-control", self.cache_control), _VARY, NOSNIFF, *fields, *self.fields
+        representation = Representation(len(content), kind, etag, None, given)
+        decided = plan(exchange.method, exchange.headers, representation, now=int(time.time()))
+        await respond(exchange, decided, HeldBody(content))
+
+
+def _origin(exchange: Exchange, name: str = "") -> str:
+    """The absolute URL of the folder, as the client knows us; without the `name` at its end."""
+    host = combined(exchange.headers, b"host")
+    if host is None:
+        address = exchange.scope.get("server") or ("localhost", None)
+        host = (address[0] if address[1] is None else f"{address[0]}:{address[1]}").encode()
+    raw = exchange.scope.get("raw_path") or quote(exchange.scope["path"], errors="surrogateescape").encode()
+    folder = raw.rpartition(b"/")[0] if name else raw.rstrip(b"/")
+    return f"{exchange.scope.get('scheme', 'http')}://{host.decode('latin-1')}{folder.decode('latin-1')}/"
+
+
+def _missing(error: Exception) -> str | None:
+    """The detail of a 404: which name it is about, where several were asked for."""
+    return f"File not found: {words.printable(str(error))}" if str(error) else None
+
+
+def _readme(held: Held, entries: Sequence[Entry]) -> tuple[str, str] | None:
+    names = {entry.name.lower(): entry.name for entry in reversed(entries)}
+    name = next((names[each] for each in _READMES if each in names), None)
+    content = None if name is None else held.read_blocking(name, _MOST_README)
+    return None if name is None or content is None else (name, content.decode("utf-8-sig", "replace"))
+
+
+@asynccontextmanager
+async def _opened(spot: Spot) -> AsyncGenerator[OpenFile]:
+    """The file of a spot, if it may be seen; raises as `Tree.open`."""
+    assert spot.files is not None
+    async with spot.files.tree.open(spot.path) as file:
+        if spot.files.delivery.private.hides_file(file.fd, file.stat):
+            raise NotFound
+        yield file
+
+
+async def _content(exchange: Exchange, most: int) -> bytes:
+    """The content of a request; raises `HTTPError` 413 for more than so many bytes, and `Disconnected`."""
+    length = combined(exchange.headers, b"content-length") or b"0"
+    if length.isdigit() and (len(length) > 18 or int(length) > most):
+        raise HTTPError(413)
+    content, more = bytearray(), True
+    while more:
+        message = await exchange.receive()
+        if message["type"] == "http.disconnect":
+            raise Disconnected
+        content += message.get("body", b"")
+        more = message.get("more_body", False)
+        if len(content) > most:
+            raise HTTPError(413)
+    return bytes(content)

@@ -113,12 +113,12 @@ def _row(entry: Entry, zips: bool) -> str:
 
 
 def _bar(folder: Folder, origin: str, view: View) -> str:
-    size = f", {words.size_element(folder.bytes)}" if folder.bytes else ""
+    size = f'<span class="more">, {words.size_element(folder.bytes)}</span>' if folder.bytes else ""
     label = "Download what was found" if view.q else "Download all"
     query = urlencode([("q", view.q)] if view.q else [])
     address = escape(f"{origin}?zip{'&' if query else ''}{query}")
     return (
-        '<div class="bar"><button>Download selected as ZIP</button>'
+        '<div class="bar"><button>Download selected<span class="more"> as ZIP</span></button>'
         f'<button form="whole" name="zip">{label}{size}</button><output id="total" form="ticks"></output></div>'
         f'<label class="copy">Address of the whole as one ZIP <input readonly value="{address}"></label>'
     )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from asgi_downloads.asgi.parameter import Parameter
     from asgi_downloads.asgi.router import Route
+    from asgi_downloads.endpoints.links.signing import sign_link
     from asgi_downloads.responses.file import FileResponse
     from asgi_downloads.responses.files import Files
     from asgi_downloads.responses.rows import CSVResponse, JSONLinesResponse
@@ -36,6 +37,7 @@ __all__ = [
     "create_app",
     "lifespan",
     "run",
+    "sign_link",
 ]
 
 _HOMES = {
@@ -52,6 +54,7 @@ _HOMES = {
     "Settings": "asgi_downloads.service.settings",
     "create_app": "asgi_downloads.service.application",
     "lifespan": "asgi_downloads.service.application",
+    "sign_link": "asgi_downloads.endpoints.links.signing",
     "run": "asgi_downloads.server.process.run",
 }
 

@@ -17,10 +17,11 @@ from typing import Any, NoReturn
 
 import asgi_downloads
 from asgi_downloads import demo
+from asgi_downloads.endpoints.links.keys import KeysError
 from asgi_downloads.server.errors import StartError
 from asgi_downloads.server.process import streams
 from asgi_downloads.service.setting import Given, SettingsError, nearest
-from asgi_downloads.service.setting_kinds import SWITCH_WORDS
+from asgi_downloads.service.setting_kinds import SWITCH_WORDS, duration
 from asgi_downloads.service.settings import CONFIG, TABLE, Settings, as_toml, gather
 
 PROGRAM = "asgi-downloads"
@@ -79,7 +80,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         args = _parser().parse_args(argv)
         code: int = args.run(args)
-    except (UsageError, SettingsError, StartError, demo.DemoError) as error:
+    except (UsageError, SettingsError, StartError, KeysError, demo.DemoError) as error:
         _say(str(error))
         return 2
     except KeyboardInterrupt:
@@ -102,6 +103,19 @@ def _parser() -> argparse.ArgumentParser:
     make.set_defaults(run=_demo)
     make.add_argument("directory", metavar="DIR", type=Path, help="new, or empty")
     make.add_argument("--users", type=_count, default=1000, metavar="N", help="rows in the database (default: 1000)")
+
+    sign = commands.add_parser("sign", help="print a link to a file or a folder, which ends after a while")
+    sign.add_argument("path", metavar="PATH", help="as it stands behind /browse/: holiday/, files/report.pdf")
+    _add_settings(sign, _sign, positional=False)
+    sign.add_argument("--expires", default="7d", metavar="TIME", help="when it ends: 12h, 7d, never (default: 7d)")
+    sign.add_argument("--save", action="store_true", help="files are to be saved only, not looked at")
+    sign.add_argument("--no-archives", action="store_true", help="a folder is not to be had as one ZIP")
+    sign.add_argument("--password-file", metavar="FILE", help="ask for the password that this file holds")
+    sign.add_argument("--base", default="", metavar="URL", help="what goes in front, as https://files.example")
+
+    keys = commands.add_parser("keys", help="make a key for links, or list their ids")
+    keys.add_argument("action", choices=("new", "list"), help="new: a fresh key, which signs from now on")
+    _add_settings(keys, _keys, positional=False)
 
     check = commands.add_parser("check-config", help="print every setting and where it comes from")
     _add_settings(check, _check_config)
@@ -126,10 +140,13 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_settings(parser: argparse.ArgumentParser, run: Any) -> None:
+def _add_settings(parser: argparse.ArgumentParser, run: Any, *, positional: bool = True) -> None:
     """A flag for each setting; one that is not given is absent, so that weaker sources are heard."""
-    parser.set_defaults(run=run)
-    parser.add_argument("positional_data_dir", metavar="DATA_DIR", nargs="?", help="the same as --data-dir DATA_DIR")
+    parser.set_defaults(run=run, positional_data_dir=None)
+    if positional:
+        parser.add_argument(
+            "positional_data_dir", metavar="DATA_DIR", nargs="?", help="the same as --data-dir DATA_DIR"
+        )
     parser.add_argument("--config", metavar="FILE", help=f"a TOML file of settings (environment: {CONFIG})")
     for each in TABLE:
         default = f" (default: {each.default})" if each.default else ""
@@ -198,6 +215,63 @@ def _systemd_unit(args: argparse.Namespace) -> int:
     gathered = _gathered(args)
     settings = Settings.of(gathered)
     return _print(socket_unit(settings) if args.socket else service_unit(settings, gathered.keys()))
+
+
+def _sign(args: argparse.Namespace) -> int:
+    from asgi_downloads.endpoints.links.signing import sign_link
+    from asgi_downloads.service.directories import granted_path
+
+    settings = Settings.of(_gathered(args))
+    if settings.link_keys_file is None:
+        raise UsageError("there are no links without --link-keys-file: make one with 'asgi-downloads keys new'")
+    path = granted_path(settings, args.path)
+    if path is None:
+        raise UsageError(f"{args.path!r}: nothing of that name is served")
+    expires = None if args.expires == "never" else _lasting(args.expires, settings)
+    if expires is None and not settings.link_forever:
+        raise UsageError("a link without an end needs --link-forever, here and where it is served")
+    link = sign_link(
+        path,
+        keys_file=settings.link_keys_file,
+        expires=expires,
+        save=args.save,
+        zip=not args.no_archives,
+        password=_password(args.password_file) if args.password_file else None,
+        base=args.base,
+    )
+    return _print(link + "\n")
+
+
+def _lasting(text: str, settings: Settings) -> float:
+    try:
+        seconds = duration(1, sys.maxsize).parse(text)
+    except ValueError:
+        raise UsageError(f"--expires: {text!r} is not a time such as 12h or 7d") from None
+    if seconds > settings.link_max:
+        raise UsageError(f"--expires: {text} is longer than --link-max, {settings.link_max / 86400:g}d")
+    return seconds
+
+
+def _password(path: str) -> bytes:
+    try:
+        password = Path(path).read_bytes().removesuffix(b"\n").removesuffix(b"\r")
+    except OSError as error:
+        raise UsageError(f"--password-file: {path}: {error.strerror}") from None
+    if not password:
+        raise UsageError(f"--password-file: {path} is empty")
+    return password
+
+
+def _keys(args: argparse.Namespace) -> int:
+    from asgi_downloads.endpoints.links.keys import add_key, read_keys
+
+    path = Settings.of(_gathered(args)).link_keys_file
+    if path is None:
+        raise UsageError("which file of keys? Say --link-keys-file")
+    if args.action == "new":
+        return _print(add_key(path) + "\n")
+    first, *others = read_keys(path)
+    return _print("".join([f"{first} signs\n", *(f"{kid} verifies\n" for kid in others)]))
 
 
 def _gathered(args: argparse.Namespace) -> dict[str, Given]:

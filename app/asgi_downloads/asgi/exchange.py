@@ -1,5 +1,6 @@
 """One request and its answer, as everything here sees them."""
 
+import re
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 from urllib.parse import unquote_to_bytes
@@ -8,12 +9,17 @@ import anyio
 
 from asgi_downloads.asgi.errors import Disconnected
 from asgi_downloads.asgi.types import Receive, Scope, Send
+from asgi_downloads.http.errors import HTTPError
+from asgi_downloads.http.headers import combined
 from asgi_downloads.http.message import Headers
 
 T = TypeVar("T")
 
 CHUNK_SIZE = "asgi_downloads.chunk_size"
 """In the scope: bytes of one body event where content is copied."""
+
+LINKS_URL = "/s"
+"""Below it the first segment of a path is a secret: who has it has what it grants."""
 
 DEFAULT_CHUNK_SIZE = 256 << 10
 
@@ -59,6 +65,22 @@ class Exchange:
         major, _, minor = version.partition(".")
         return (int(major), int(minor)) >= (2, 4)
 
+    async def content(self, most: int) -> bytes:
+        """The content of the request; raises `HTTPError` 413 for more than so many bytes, and `Disconnected`."""
+        announced = combined(self.headers, b"content-length") or b""
+        if announced.isdigit() and int(announced[:18]) > most:
+            raise HTTPError(413)
+        content, more = bytearray(), True
+        while more:
+            message = await self.receive()
+            if message["type"] == "http.disconnect":
+                raise Disconnected
+            content += message.get("body", b"")
+            more = message.get("more_body", False)
+            if len(content) > most:
+                raise HTTPError(413)
+        return bytes(content)
+
     async def while_connected(self, work: Callable[[], Awaitable[T]]) -> T:
         """What `work` returns, cancelled as soon as the client hangs up; for whatever takes more than a moment.
 
@@ -95,3 +117,17 @@ def route_path(scope: Scope) -> str:
     if root and path.startswith(root) and (len(path) == len(root) or path[len(root)] == "/"):
         return path[len(root) :]
     return path
+
+
+def loggable(scope: Scope) -> str:
+    """The decoded path as others may read it: of a link's token, all but the id of its key is left out."""
+    path: str = scope["path"]
+    root: str = scope.get("root_path", "")
+    begin = path.find(f"{LINKS_URL}/", 0, len(root) + len(LINKS_URL) + 1)
+    if begin not in (0, len(root)):
+        return path
+    secret = begin + len(LINKS_URL) + 1
+    return path[:secret] + _SECRET.sub(r"\1...", path[secret:])
+
+
+_SECRET = re.compile(r"\A(1\.[A-Za-z0-9]{1,8}\.)?[^/]+")

@@ -19,6 +19,9 @@ EXACT_DATE = "asgi_downloads.exact_date"
 DRAINING = "asgi_downloads.draining"
 """In the application's state (ASGI lifespan): the server is about to end."""
 
+READ_ANEW = "asgi_downloads.read_anew"
+"""In the lifespan's state: a function with which the application reads its files of keys again."""
+
 
 @dataclass(slots=True)
 class Slice:

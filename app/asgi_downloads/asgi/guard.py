@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 
 from asgi_downloads.asgi.answer import send_error, send_whole
 from asgi_downloads.asgi.errors import BrokenTransfer, Disconnected
-from asgi_downloads.asgi.exchange import Exchange
+from asgi_downloads.asgi.exchange import Exchange, loggable
 from asgi_downloads.asgi.respond import break_off
 from asgi_downloads.asgi.types import ASGIApp, Message, Receive, Scope, Send
 from asgi_downloads.http.errors import HTTPError
@@ -64,7 +64,7 @@ async def guarded(app: ASGIApp, exchange: Exchange, answer: Answer) -> bool:
             raise
         except Exception as error:
             if started:
-                logger.exception("failed after the answer to %r had begun", scope["path"])
+                logger.exception("failed after the answer to %r had begun", loggable(scope))
                 await break_off(send)
             else:
                 await answer(error, exchange)
@@ -74,7 +74,7 @@ async def guarded(app: ASGIApp, exchange: Exchange, answer: Answer) -> bool:
         pass
     except BrokenTransfer as error:
         # Raising would add a traceback to the log.
-        logger.warning("transfer of %r broken off: %s", scope["path"], error)
+        logger.warning("transfer of %r broken off: %s", loggable(scope), error)
         await break_off(send)
     return False
 
@@ -85,7 +85,7 @@ async def answer_error(error: Exception, exchange: Exchange) -> None:
     if answer is not None:
         await send_error(exchange, answer)
         return
-    logger.error("failed to answer %r", exchange.scope["path"], exc_info=error)
+    logger.error("failed to answer %r", loggable(exchange.scope), exc_info=error)
     # What is our fault says nothing of its cause, and ends the connection, as in FastAPI.
     content = b"Internal Server Error"
     headers = [
@@ -103,7 +103,7 @@ def to_http(error: Exception, exchange: Exchange) -> HTTPError | None:
         return error
     if isinstance(error, OSError | Unavailable | Exhausted):
         cause = error if error.__cause__ is None else error.__cause__
-        logger.error("cannot answer %r: %s: %s", exchange.scope["path"], type(cause).__name__, cause)
+        logger.error("cannot answer %r: %s: %s", loggable(exchange.scope), type(cause).__name__, cause)
     if isinstance(error, OSError) and error.errno is not None:
         error = from_oserror(error)
         if isinstance(error, NotFound | OutsideRoot):

@@ -11,6 +11,7 @@ from asgi_downloads.http.parameters import Query
 from asgi_downloads.responses.zip_delivery import Bundle, ZipDelivery
 from asgi_downloads.storage.errors import NotFound
 from asgi_downloads.storage.files.contents import Folder
+from asgi_downloads.storage.files.private import NOTHING_PRIVATE, Private
 from asgi_downloads.storage.files.tree import Tree
 
 MISSING = "Bundle not found"
@@ -24,6 +25,7 @@ class BundleEndpoint:
 
     tree: Tree
     delivery: ZipDelivery
+    private: Private = NOTHING_PRIVATE
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         exchange = Exchange(scope, receive, send)
@@ -35,7 +37,9 @@ class BundleEndpoint:
         try:
             async with self.tree.subtree(bundle_id) as directory:
                 bundle = Bundle(
-                    Folder(directory, bool(recursive)), f"bundle-{bundle_id}.zip", PACKINGS[str(compression)]
+                    Folder(directory, bool(recursive), private=self.private),
+                    f"bundle-{bundle_id}.zip",
+                    PACKINGS[str(compression)],
                 )
                 await self.delivery.send(exchange, bundle)
         except NotFound:

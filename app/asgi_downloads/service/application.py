@@ -5,15 +5,18 @@ from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from asgi_downloads.asgi.exchange import CHUNK_SIZE
+from asgi_downloads.asgi.extensions import READ_ANEW
 from asgi_downloads.asgi.guard import Guard
 from asgi_downloads.asgi.lifespan import run_lifespan
 from asgi_downloads.asgi.router import Route, Router
 from asgi_downloads.asgi.types import Receive, Scope, Send
 from asgi_downloads.bodies.zip.cache import Archives
 from asgi_downloads.endpoints.health import Readiness
+from asgi_downloads.endpoints.links.keys import KeysError, LinkKeys
 from asgi_downloads.responses.delivery import Delivery
 from asgi_downloads.responses.kept import Kept
 from asgi_downloads.service.routes import table
+from asgi_downloads.service.setting import SettingsError
 from asgi_downloads.service.settings import Settings
 from asgi_downloads.storage.errors import MissingExtra, StorageError
 from asgi_downloads.storage.files.checksums import Checksums
@@ -43,7 +46,8 @@ class Application:
         ready = Readiness({"data": self._check_data, "database": self._check_database})
         archives = Archives(self._checksums, may_omit=settings.unreadable == "skip")
         self._probes = Jobs("probes", 1)
-        self.routes = (*routes, *table(settings, delivery, archives, self._rows, self._made, ready))
+        self._keys = _link_keys(settings)
+        self.routes = (*routes, *table(settings, delivery, archives, self._rows, self._made, ready, self._keys))
         self._http = Kept(Guard(Router(self.routes)))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -51,6 +55,8 @@ class Application:
             scope[CHUNK_SIZE] = self.settings.chunk_size
             await self._http(scope, receive, send)
         elif scope["type"] == "lifespan":
+            if self._keys is not None and "state" in scope:
+                scope["state"][READ_ANEW] = self._keys.read_anew
             await run_lifespan(self.resources, scope, receive, send)
         else:
             await send({"type": "websocket.close"})  # before `websocket.accept`, so the client sees a 403
@@ -93,6 +99,16 @@ class Application:
         except StorageError:
             return "the database does not answer"
         return None
+
+
+def _link_keys(settings: Settings) -> LinkKeys | None:
+    """The keys of links, if there are to be any; raises `SettingsError`."""
+    if settings.link_keys_file is None:
+        return None
+    try:
+        return LinkKeys(settings.link_keys_file, settings.revoked_links_file)
+    except KeysError as error:
+        raise SettingsError(str(error)) from None
 
 
 def create_app(settings: Settings | None = None, routes: Iterable[Route] = ()) -> Application:

@@ -46,6 +46,7 @@ class OwnDirectory:
     )
     accel_prefix: str = setting("", URL_PREFIX, "let nginx send its files: X-Accel-Redirect below this path")
     browse: bool = setting(False, SWITCH, "show a page for each of its folders")
+    access: str = setting("public", choice("public", "links"), "links: it is there for those alone who have a link")
 
     def __post_init__(self) -> None:
         for each in settings_of(OwnDirectory):

@@ -1,10 +1,10 @@
 """THE table: every URL and who answers it."""
 
-import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
 from asgi_downloads import pages
+from asgi_downloads.asgi.exchange import LINKS_URL
 from asgi_downloads.asgi.parameter import Parameter
 from asgi_downloads.asgi.router import Route
 from asgi_downloads.bodies.zip.cache import Archives
@@ -17,6 +17,8 @@ from asgi_downloads.endpoints.export import ExportData, ExportUsers
 from asgi_downloads.endpoints.form import FORM, SPAN
 from asgi_downloads.endpoints.generated_report import GeneratedReport
 from asgi_downloads.endpoints.health import Readiness, live
+from asgi_downloads.endpoints.links.keys import LinkKeys
+from asgi_downloads.endpoints.links.links import Links
 from asgi_downloads.endpoints.own_export import ExportOwn
 from asgi_downloads.endpoints.stored import (
     AS_DOWNLOAD,
@@ -32,9 +34,15 @@ from asgi_downloads.responses.delivery import Delivery
 from asgi_downloads.responses.files import FilesEndpoint
 from asgi_downloads.responses.show import WAYS
 from asgi_downloads.responses.zip_delivery import ZipDelivery
-from asgi_downloads.service.directories import BROWSE_URL, has_page, private_paths, shows_data
+from asgi_downloads.service.directories import (
+    BROWSE_URL,
+    has_page,
+    on_the_page,
+    private_paths,
+    to_be_granted,
+    without_access,
+)
 from asgi_downloads.service.own import OwnDirectory, OwnExport
-from asgi_downloads.service.setting import SettingsError
 from asgi_downloads.service.settings import Settings
 from asgi_downloads.storage.errors import MissingExtra
 from asgi_downloads.storage.files.hidden import Hidden
@@ -51,16 +59,30 @@ def table(
     rows: Callable[[str], RowSource | MissingExtra],
     made: TemporaryFiles,
     ready: Readiness,
+    links: LinkKeys | None = None,
 ) -> tuple[Route, ...]:
     """The routes; `rows` gives the source that a database URL names.
 
     A literal path wins over a parameter, that over a prefix, whatever the order.
     """
+    kept_back = tuple(private_paths(settings))
+    granted = replace(delivery, private=Private(kept_back))
+    public = replace(delivery, private=Private((*kept_back, *without_access(settings))))
+    if without_access(settings):
+        delivery = public
     guide = _guide(settings, delivery, archives, rows(settings.database_url), made) if settings.guide_urls else ()
+    own = [own for own in settings.directories if own.access == "public"]
+    shown, pages_of = on_the_page(settings), BROWSE_URL if has_page(settings) else ""
     return (
         *guide,
-        *(_own(each, settings, delivery, archives) for each in settings.directories),
-        *(_browse(settings, delivery, archives) if has_page(settings) else ()),
+        *(_own(each.url, _files(each, public, archives, pages_of + each.url if each.browse else "")) for each in own),
+        *(_browse(_page(shown, settings, public, archives)) if has_page(settings) else ()),
+        *(() if links is None else (_links(links, settings, granted, archives),)),
+        *(
+            (Route(f"{pages.ASSETS_URL}/{{name}}", asset, "assets", "What pages use"),)
+            if has_page(settings) or links
+            else ()
+        ),
         *(_export(each, settings, rows) for each in settings.exports),
         Route("/livez", live, "livez", "Whether the process answers", probe=True),
         Route("/readyz", ready, "readyz", "Whether it can serve", answers={503: "Not now"}, probe=True),
@@ -84,7 +106,9 @@ def _guide(
         name = template.strip("/").rpartition("/")[0].replace("/", "-")
         return Route(template, endpoint, name, summary, parameters, {404: style.missing})
 
-    bundles = BundleEndpoint(Tree(settings.data_dir / "bundles"), ZipDelivery(archives, delivery.cache_control))
+    bundles = BundleEndpoint(
+        Tree(settings.data_dir / "bundles"), ZipDelivery(archives, delivery.cache_control), delivery.private
+    )
     return (
         stored("/download/{filename}", "downloads", DOWNLOAD, "A file, to be saved"),
         stored("/download/large/{filename}", "large-files", DOWNLOAD, "A large file, to be saved"),
@@ -116,39 +140,35 @@ def _guide(
     )
 
 
-def _own(own: OwnDirectory, settings: Settings, delivery: Delivery, archives: Archives) -> Route:
-    page = BROWSE_URL + own.url if own.browse else ""
-    endpoint = _files(own, settings, delivery, archives, page)
-    summary = f"The files of {own.path.name}"
-    return Route(f"{own.url}/{{path:path}}", endpoint, own.url.strip("/").replace("/", "-"), summary)
+def _own(url: str, files: FilesEndpoint) -> Route:
+    return Route(
+        f"{url}/{{path:path}}", files, url.strip("/").replace("/", "-"), f"The files of {files.tree.root.name}"
+    )
 
 
-def _files(
-    own: OwnDirectory, settings: Settings, delivery: Delivery, archives: Archives, page: str = ""
-) -> FilesEndpoint:
+def _files(own: OwnDirectory, delivery: Delivery, archives: Archives, page: str = "") -> FilesEndpoint:
     cache_control = own.cache_control.encode() or delivery.cache_control
-    private = Private(private_paths(settings))
-    own_delivery = replace(delivery, cache_control=cache_control, accel_prefix=own.accel_prefix, private=private)
+    own_delivery = replace(delivery, cache_control=cache_control, accel_prefix=own.accel_prefix)
     archive = ZipDelivery(archives, cache_control) if own.bundle else None
     return FilesEndpoint(Tree(own.path), WAYS[own.show], Hidden(own.hide), own_delivery, archive, own.url, page)
 
 
-def _browse(settings: Settings, delivery: Delivery, archives: Archives) -> Iterator[Route]:
-    """The page: the data directory, and in it each directory of one's own that is to be seen there."""
-    shown = {f"{own.url[1:]}/": own for own in settings.directories if own.browse}
-    if shows_data(settings):
-        for prefix in shown:
-            clash = settings.data_dir / prefix.partition("/")[0]
-            if os.path.lexists(clash):
-                raise SettingsError(f"directories: {clash} and the directory at /{prefix} would be one on the page")
-        shown[""] = OwnDirectory(BROWSE_URL, settings.data_dir, accel_prefix=settings.accel_prefix)
-    mounts = Mounts({prefix: _files(own, settings, delivery, archives) for prefix, own in shown.items()})
+def _page(places: Mapping[str, OwnDirectory], settings: Settings, delivery: Delivery, archives: Archives) -> Browse:
+    mounts = Mounts({prefix: _files(own, delivery, archives) for prefix, own in places.items()})
     archive = ZipDelivery(archives, delivery.cache_control)
-    endpoint = Browse(mounts, settings.browse_title, archive, delivery.cache_control)
+    return Browse(mounts, settings.browse_title, archive, delivery.cache_control)
+
+
+def _browse(page: Browse) -> Iterator[Route]:
     yield Route("/", leads_to(f"{BROWSE_URL[1:]}/"), "index", "To the page")
     yield Route(BROWSE_URL, leads_to(f".{BROWSE_URL}/", 308), "browse-slash", "To the page")
-    yield Route(f"{BROWSE_URL}/{{path:path}}", endpoint, "browse", "Folders and files for people", tuple(VIEW.values()))
-    yield Route(f"{pages.ASSETS_URL}/{{name}}", asset, "assets", "What pages use")
+    yield Route(f"{BROWSE_URL}/{{path:path}}", page, "browse", "Folders and files for people", tuple(VIEW.values()))
+
+
+def _links(keys: LinkKeys, settings: Settings, delivery: Delivery, archives: Archives) -> Route:
+    page = _page(to_be_granted(settings), settings, delivery, archives)
+    endpoint = Links(page, keys, settings.link_grace, settings.link_forever)
+    return Route(f"{LINKS_URL}/{{path:path}}", endpoint, "links", "What a link grants, until it ends")
 
 
 def _export(own: OwnExport, settings: Settings, rows: Callable[[str], RowSource | MissingExtra]) -> Route:

@@ -104,14 +104,14 @@ def size(low: int, high: int) -> Kind[int]:
     return Kind(parse, f"a size between {show(low)} and {show(high)}", "SIZE", show)
 
 
-_SECONDS = {"ms": 0.001, "s": 1, "": 1, "m": 60, "h": 3600}
+_SECONDS = {"ms": 0.001, "s": 1, "": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 def duration(low: float, high: float) -> Kind[float]:
-    """Seconds, to the millisecond: `30`, `30s`, `1.5s`, `500ms`, `5m`, `1h`."""
+    """Seconds, to the millisecond: `30`, `30s`, `1.5s`, `500ms`, `5m`, `1h`, `7d`."""
 
     def parse(text: str) -> float:
-        match = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,9})?) ?(ms|s|m|h|)", text)
+        match = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,9})?) ?(ms|s|m|h|d|)", text)
         if match is None:
             raise ValueError(text)
         seconds = round(float(match[1]) * _SECONDS[match[2]], 3)

@@ -109,6 +109,11 @@ class Settings:
         False, SWITCH, "show a page of DATA_DIR, and of each directory that says so; a plain folder has one"
     )
     browse_title: str = setting("Files", matching("[^\0-\x1f\x7f]{1,100}", "a line", "TEXT"), "what the page is called")
+    link_keys_file: Path | None = setting(None, MAYBE_PATH, "the keys of links that expire; without it there are none")
+    revoked_links_file: Path | None = setting(None, MAYBE_PATH, "links that are no more: the SHA-256 of each token")
+    link_grace: float = setting(86400.0, duration(0, 30 * 86400), "how long a download goes on beyond its link's end")
+    link_max: float = setting(30 * 86400.0, duration(1, 3650 * 86400), "the longest that a new link may last")
+    link_forever: bool = setting(False, SWITCH, "let links without an end be")
     directories: tuple[OwnDirectory, ...] = field(default=(), metadata={})
     """Directories of one's own: tables `[[directories]]` of the file; here values, or mappings of their keys."""
 

@@ -12,7 +12,6 @@ from urllib.parse import quote
 
 from asgi_downloads import pages
 from asgi_downloads.asgi.answer import send_whole
-from asgi_downloads.asgi.errors import Disconnected
 from asgi_downloads.asgi.exchange import Exchange
 from asgi_downloads.asgi.respond import respond
 from asgi_downloads.asgi.types import Receive, Scope, Send
@@ -72,6 +71,8 @@ class Browse:
     """Of every answer made here."""
     depth: int = 1
     saving: bool = False
+    alone: bool = False
+    """Whether a file is all that there is, and no folder is to be named."""
     jobs: Jobs = field(default_factory=page_jobs)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -107,7 +108,9 @@ class Browse:
             await self._choose(exchange, spot)
         elif exchange.method not in ("GET", "HEAD"):
             raise HTTPError(405, headers=_FOLDER_ALLOW if self.archive is not None else _FILE_ALLOW)
-        elif self.archive is not None and Query(exchange.query_string).flag("zip"):
+        elif Query(exchange.query_string).flag("zip"):
+            if self.archive is None:
+                raise HTTPError(404)
             await self._zip(exchange, self.archive, spot, self._heading(path))
         else:
             await self._list(exchange, spot, path)
@@ -129,7 +132,7 @@ class Browse:
 
     async def _choose(self, exchange: Exchange, spot: Spot) -> None:
         """A form's ticks become a URL, which browsers resume; what is posted they would not."""
-        names = selection.ticked(await _content(exchange, selection.MOST_FORM))
+        names = selection.ticked(await exchange.content(selection.MOST_FORM))
         if not names:
             raise HTTPError(422, "Nothing was selected")
         query = selection.plain_query(names)
@@ -225,7 +228,7 @@ class Browse:
     # What both have in common
 
     def _heading(self, path: str) -> Heading:
-        return Heading(self.title, path, self.depth + path.count("/"))
+        return Heading(self.title, path, self.depth + path.count("/"), not self.alone)
 
     async def _entries(self, exchange: Exchange, spot: Spot) -> list[Entry]:
         return await self._make(exchange, spot, (), lambda held, entries: entries)
@@ -285,20 +288,3 @@ async def _opened(spot: Spot) -> AsyncGenerator[OpenFile]:
         if spot.files.delivery.private.hides_file(file.fd, file.stat):
             raise NotFound
         yield file
-
-
-async def _content(exchange: Exchange, most: int) -> bytes:
-    """The content of a request; raises `HTTPError` 413 for more than so many bytes, and `Disconnected`."""
-    length = combined(exchange.headers, b"content-length") or b"0"
-    if length.isdigit() and (len(length) > 18 or int(length) > most):
-        raise HTTPError(413)
-    content, more = bytearray(), True
-    while more:
-        message = await exchange.receive()
-        if message["type"] == "http.disconnect":
-            raise Disconnected
-        content += message.get("body", b"")
-        more = message.get("more_body", False)
-        if len(content) > most:
-            raise HTTPError(413)
-    return bytes(content)

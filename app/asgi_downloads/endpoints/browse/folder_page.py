@@ -20,6 +20,8 @@ class Heading:
     path: str
     depth: int
     """Segments from where the service begins to the page."""
+    is_shown: bool = True
+    """Whether the folder itself may be seen."""
 
     @property
     def name(self) -> str:
@@ -27,7 +29,7 @@ class Heading:
 
     def crumbs(self, file: str | None = None) -> str:
         """Links to all folders above, in order; to this one too where a `file` of it is shown."""
-        names = [self.title, *self.path.split("/")[:-1]]
+        names = [self.title, *self.path.split("/")[:-1]] if self.is_shown else []
         items = []
         for above, name in zip(range(len(names) - 1, -1, -1), names, strict=True):
             here = ' aria-current="page"' if not above and file is None else ""

@@ -5,7 +5,9 @@ import re
 import time
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple
+from urllib.parse import quote
 
+from asgi_downloads.asgi.exchange import loggable
 from asgi_downloads.asgi.types import ASGIApp, Message, Receive, Scope, Send
 from asgi_downloads.http.message import Headers
 from asgi_downloads.server.http1.cycle import Cycle
@@ -96,7 +98,11 @@ def record(cycle: Cycle) -> Record:
     scope = cycle.scope
     observation: Observation = scope[OBSERVATION]
     client, query, first, arrived = scope["client"], scope["query_string"], cycle.first_byte_at, cycle.arrived_at
-    path = scope["raw_path"] + b"?" + query if query else scope["raw_path"]
+    path, said = scope["raw_path"], loggable(scope)
+    if said != scope["path"]:  # a secret was left out, and would stand in the raw path
+        path = quote(said, safe="/", errors="surrogateescape").encode()
+    if query:
+        path += b"?" + query
     return Record(
         _now(),
         observation.request_id,

@@ -13,8 +13,10 @@ from contextlib import closing
 from pathlib import Path
 from urllib.parse import quote
 
+from asgi_downloads.endpoints.links.keys import LinkKeys
 from asgi_downloads.endpoints.own_export import ExportOwn
 from asgi_downloads.server.errors import StartError
+from asgi_downloads.service.directories import on_the_page
 from asgi_downloads.service.own import OwnExport
 from asgi_downloads.service.settings import Settings
 from asgi_downloads.storage.errors import MissingExtra, StorageError, Unusable
@@ -22,8 +24,13 @@ from asgi_downloads.storage.rows.open import open_rows
 
 
 def check(settings: Settings) -> Iterator[str]:
-    """Warnings, one line each; raises `StartError` for a data directory that cannot be served."""
+    """Warnings, one line each; raises `StartError` for a data directory that cannot be served,
+    `SettingsError` for two that would be one, `KeysError` for files of keys that cannot be used.
+    """
     _check_data(settings)
+    on_the_page(settings)
+    if settings.link_keys_file is not None:
+        LinkKeys(settings.link_keys_file, settings.revoked_links_file)
     for number, own in enumerate(settings.directories):
         if not own.path.is_dir():
             yield f"directories[{number}]: {str(own.path)!r} is not there, so {own.url}/ answers 404"

@@ -15,7 +15,7 @@ from time import monotonic
 
 import uvicorn
 
-from asgi_downloads.asgi.extensions import DRAINING
+from asgi_downloads.asgi.extensions import DRAINING, READ_ANEW
 from asgi_downloads.server.http1.connection import Connection
 from asgi_downloads.server.process.streams import Terminal
 
@@ -80,7 +80,11 @@ class Server(uvicorn.Server):
             signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
             self.end()
         else:
-            logger.warning("SIGHUP replaces workers, and this is one process: use --workers 2.")
+            read_anew = self.lifespan.state.get(READ_ANEW)
+            if read_anew is None:
+                logger.warning("SIGHUP replaces workers, and this is one process: use --workers 2.")
+            else:
+                read_anew()
 
     def _orphaned(self) -> None:
         assert self._parent is not None

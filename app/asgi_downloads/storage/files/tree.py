@@ -5,6 +5,7 @@ import stat
 import sys
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -65,6 +66,11 @@ class Directory:
             return beneath.open_cached(self.fd, encode(name), flags)
         except OSError as error:
             raise from_oserror(error) from error
+
+    def status_blocking(self, name: Name) -> os.stat_result:
+        """What whatever has that name is, links followed."""
+        with closing(Directory(self.descriptor_blocking(name, os.O_PATH | os.O_CLOEXEC))) as found:
+            return os.fstat(found.fd)
 
     def is_link_blocking(self, name: Name) -> bool:
         """Whether whatever has that name is a link."""
@@ -160,6 +166,21 @@ class Tree:
 
     def _let_go(self) -> None:
         self._directory = None
+
+
+class Subtree(Tree):
+    """A directory of a tree as a tree of its own: what leads out of it leads nowhere, even to the rest of that tree."""
+
+    def __init__(self, tree: Tree, name: str) -> None:
+        super().__init__(tree.root / name)
+        self._tree = tree
+        self._name = name
+
+    def directory(self) -> Directory:
+        """As of `Tree`, opened anew; raises `OutsideRoot` too."""
+        whole = self._tree.directory()
+        fd = whole.descriptor_cached(self._name, DIRECTORY_FLAGS)
+        return Directory(whole.descriptor_blocking(self._name, DIRECTORY_FLAGS) if fd is None else fd)
 
 
 T = TypeVar("T", bound=OpenFile | Directory)

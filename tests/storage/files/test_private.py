@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from asgi_downloads.storage.errors import NotFound
 from asgi_downloads.storage.files import private
 from asgi_downloads.storage.files.contents import Folder
 from asgi_downloads.storage.files.private import NOTHING_PRIVATE, Private
@@ -51,6 +52,12 @@ def test_no_listing_has_any_of_it(root: Path) -> None:
         folder = Folder(opened, True, private=Private([root / "db", root / "state"]))
         listing = folder.scan_blocking(100, threading.Event(), later)
     assert listing.names == ["stated", "plain/file"]
+
+
+@pytest.mark.parametrize("at", ["state/", "state/below/", "alias/"])
+def test_a_directory_of_it_has_no_listing(at: str, root: Path) -> None:
+    with directory(root) as opened, pytest.raises(NotFound):
+        Folder(opened, True, at, private=Private([root / "state"])).scan_blocking(100, threading.Event(), later)
 
 
 def test_what_comes_later_is_private_too(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,6 @@
 """`/browse/{path}`: a folder as a page or as a list, a file as it is or with a page around it, a choice as one ZIP."""
 
+import os
 import threading
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
@@ -83,8 +84,8 @@ class Browse:
                 await self._file(exchange, path)
             else:
                 await self._folder(exchange, path)
-        except (NotFound, OutsideRoot) as error:
-            await self._refuse(exchange, HTTPError(404, _missing(error)))
+        except (NotFound, OutsideRoot):  # links that lead out are as little there as hidden names
+            await self._refuse(exchange, HTTPError(404))
         except HTTPError as error:
             await self._refuse(exchange, error)
 
@@ -155,9 +156,11 @@ class Browse:
             try:
                 await self._bundle(exchange, archive, spot.contents(names), heading.name)
                 return
-            except NotFound:  # of what matched, something has gone since
-                if not left:
+            except NotFound as error:
+                if names is None:
                     raise
+                if not left:  # of what matched, something has gone since
+                    raise HTTPError(404, f"File not found: {words.printable(str(error))}") from error
 
     async def _bundle(self, exchange: Exchange, archive: ZipDelivery, contents: Contents, name: str) -> None:
         fields = self.fields
@@ -188,8 +191,10 @@ class Browse:
         try:
             await spot.files.delivery.send(exchange, spot.files.tree, shown)
         except NotFound:
-            async with spot.files.tree.subtree(spot.path):
-                await self._redirect(exchange, path)
+            async with spot.files.tree.subtree(spot.path) as below:
+                if spot.files.delivery.private.hides_file(below.fd, os.fstat(below.fd)):
+                    raise
+            await self._redirect(exchange, path)
 
     async def _redirect(self, exchange: Exchange, path: str) -> None:
         """To the folder of this name (RFC 9110 §15.4.9), by a relative reference."""
@@ -266,11 +271,6 @@ def _origin(exchange: Exchange, name: str = "") -> str:
     raw = exchange.scope.get("raw_path") or quote(exchange.scope["path"], errors="surrogateescape").encode()
     folder = raw.rpartition(b"/")[0] if name else raw.rstrip(b"/")
     return f"{exchange.scope.get('scheme', 'http')}://{host.decode('latin-1')}{folder.decode('latin-1')}/"
-
-
-def _missing(error: Exception) -> str | None:
-    """The detail of a 404: which name it is about, where several were asked for."""
-    return f"File not found: {words.printable(str(error))}" if str(error) else None
 
 
 def _readme(held: Held, entries: Sequence[Entry]) -> tuple[str, str] | None:

@@ -91,6 +91,8 @@ class _Scan:
         fd = self.directory.descriptor_blocking(path or ".", DIRECTORY_FLAGS | os.O_NOFOLLOW)
         try:
             own, self.may_lie = os.fstat(fd), not os.fstatvfs(fd).f_blocks
+            if path == self.at and self.private.hides_file(fd, own):
+                raise NotFound
             with os.scandir(fd) as entries:
                 links = {decode(entry.name): entry.is_symlink() for entry in entries if not self.hides(entry.name)}
             self.listing.add_directory(path.rstrip("/") or ".", own)

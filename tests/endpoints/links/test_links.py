@@ -350,6 +350,9 @@ def test_a_password_is_asked_for(app: ASGIApp, data: Path) -> None:
     assert answer.headers[b"cache-control"] == b"no-store"
     page = ask(app, link, accept="text/html")
     assert (page.status, b'type="password"' in page.content) == (401, True)
+    assert page.headers[b"www-authenticate"].startswith(b"Basic ")
+    page = ask(app, link, accept="text/html", upgrade_insecure_requests="1")
+    assert page.headers[b"www-authenticate"].startswith(b"Form ")
     assert b"a.txt" not in page.content
     assert ask(app, link + "?password=sesame").status == 401
 

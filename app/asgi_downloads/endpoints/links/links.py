@@ -30,7 +30,10 @@ from asgi_downloads.storage.files.tree import Subtree
 
 MOST_AGE = 3600
 """Seconds that a browser may keep an answer without asking, if its link lasts so long."""
-_CHALLENGE: Header = (b"www-authenticate", b'Basic realm="link", charset="UTF-8"')
+_BASIC: Header = (b"www-authenticate", b'Basic realm="link", charset="UTF-8"')
+_FORM_BELOW: Header = (b"www-authenticate", b'Form realm="link"')
+"""To a browser that goes to a page, as its Upgrade-Insecure-Requests says: at "Basic" it would show a window of its
+own, which asks for a user too, and never the form. RFC 9110 §15.5.2 wants some challenge with every 401."""
 _ALWAYS: tuple[Header, ...] = ((b"referrer-policy", b"no-referrer"), (b"x-robots-tag", b"noindex"))
 _DEPTH = 2
 """Segments of the path up to what is granted."""
@@ -126,7 +129,9 @@ class Links:
                 line = password.cookie(exchange, link, mac, key, path)
                 await send_whole(exchange, 303, [location, line, NO_STORE, (b"content-length", b"0"), *_ALWAYS])
                 return None
-        raise HTTPError(401, "This link has a password" if given is None else "Wrong password", (_CHALLENGE, NO_STORE))
+        navigates = combined(exchange.headers, b"upgrade-insecure-requests") is not None
+        challenge = _FORM_BELOW if navigates else _BASIC
+        raise HTTPError(401, "This link has a password" if given is None else "Wrong password", (challenge, NO_STORE))
 
     def _endpoint(self, link: Link, rest: str) -> ASGIApp:
         """The page of what is granted, and of nothing else; raises `HTTPError` 404."""

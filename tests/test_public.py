@@ -26,6 +26,7 @@ HOMES = {
     "create_app": "asgi_downloads.service.application",
     "Settings": "asgi_downloads.service.settings",
     "run": "asgi_downloads.server.process.run",
+    "sign_link": "asgi_downloads.endpoints.links.signing",
 }
 
 

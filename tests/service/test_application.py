@@ -57,8 +57,8 @@ def test_the_readme_names_every_setting_and_every_url(tmp_path: Path) -> None:
     readme = (ROOT / "README.md").read_text()
     assert [entry.name for entry in TABLE if f"| `{entry.name}` | " not in readme] == []
     (tmp_path / "files").mkdir()
-    urls = [route.template for route in create_app(Settings(data_dir=tmp_path)).routes]
-    assert len(urls) >= 14
+    urls = [route.template for route in create_app(Settings(data_dir=tmp_path, browse=True)).routes]
+    assert len(urls) >= 18
     assert [url for url in urls if f"`{url}`" not in readme] == []
 
 
@@ -105,11 +105,11 @@ def test_a_plain_folder_is_served_whole_but_for_what_is_the_services_own(tmp_pat
     (tmp_path / "other-name").hardlink_to(tmp_path / "app.db")
     (tmp_path / "trip" / "link").symlink_to("../state/below/checksums.sqlite")
     application = create_app(Settings(data_dir=tmp_path, state_dir=tmp_path / "state"))
-    assert answers(application, "/files/trip/a.jpg") == b"jpg"
+    assert answers(application, "/browse/trip/a.jpg") == b"jpg"
     for name in ("app.db", "app.db-wal", "other-name", "state/below/checksums.sqlite", "trip/link"):
-        assert exchange(application, f"/files/{name}").status == 404, name
-    assert b"secret" not in answers(application, "/files/?zip")
-    assert b"a.jpg" in answers(application, "/files/?zip")
+        assert exchange(application, f"/browse/{name}").status == 404, name
+    assert b"secret" not in answers(application, "/browse/?zip")
+    assert b"a.jpg" in answers(application, "/browse/?zip")
 
 
 def test_a_kept_answer_is_not_that_of_an_encoded_slash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -119,13 +119,13 @@ def test_a_kept_answer_is_not_that_of_an_encoded_slash(tmp_path: Path, monkeypat
     os.utime(tmp_path / "a" / "b", (1_700_000_000, 1_700_000_000))
     application = create_app(Settings(data_dir=tmp_path))
     for _ in range(2):
-        assert answers(application, "/files/a/b") == b"b"
+        assert answers(application, "/browse/a/b") == b"b"
 
     async def encoded(scope: Scope, receive: Receive, send: Send) -> None:
-        scope["raw_path"] = b"/files/a%2Fb"
+        scope["raw_path"] = b"/browse/a%2Fb"
         await application(scope, receive, send)
 
-    assert exchange(encoded, "/files/a/b").status == 404
+    assert exchange(encoded, "/browse/a/b").status == 404
 
 
 def test_each_route_says_what_it_is(tmp_path: Path) -> None:

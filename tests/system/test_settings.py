@@ -41,6 +41,8 @@ FREE = {
     "forwarded_allow_ips": "127.0.0.3",
     "keep_alive_timeout": "1s",
     "metrics": "on",
+    "browse": "true",
+    "browse_title": "What we have",
 }
 LIMITED = {
     "log_level": "critical",
@@ -247,6 +249,14 @@ def metrics(place: Place) -> None:
     assert b"downloads_requests_total" in place.get("/metrics")[1]
 
 
+def browse(place: Place) -> None:
+    assert place.get("/browse/files/notes.txt")[0].status == 200
+
+
+def browse_title(place: Place) -> None:
+    assert b"<title>What we have</title>" in place.get("/browse/", Accept="text/html")[1]
+
+
 def uds(place: Place) -> None:
     assert place.served.line.endswith(f" on unix:{place.here / 's'}")
 
@@ -293,6 +303,8 @@ CHECKS: dict[str, list[Callable[[Place], None]]] = {
             forwarded_allow_ips,
             keep_alive_timeout,
             metrics,
+            browse,
+            browse_title,
         ),
     ],
     "limited": [uds, log_level, max_downloads_per_client, max_downloads, rate_limit, the_end],
@@ -301,6 +313,7 @@ SEEN_BY_VALUE = {
     "chunk_size",
     *("graceful_timeout", "drain_delay"),  # `the_end` shows them
     *("database_connections", "query_timeout", "unreadable", "guide_urls"),  # tests of the rooms that obey them do
+    *("link_keys_file", "revoked_links_file", "link_grace", "link_max", "link_forever"),
 }
 """What cannot be seen here from outside."""
 

@@ -1,5 +1,6 @@
 """Every setting arrives in the process that serves, as a variable, in a file or as a flag, and does what it says."""
 
+import hashlib
 import http.client
 import os
 import re
@@ -13,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from asgi_downloads import demo
+from asgi_downloads import demo, sign_link
+from asgi_downloads.endpoints.links.keys import add_key
 from asgi_downloads.service.setting import Setting
 from asgi_downloads.service.settings import TABLE, Settings
 from tests.support.nginx import free_port
@@ -43,6 +45,9 @@ FREE = {
     "metrics": "on",
     "browse": "true",
     "browse_title": "What we have",
+    "link_grace": "2h",
+    "link_max": "3d",
+    "link_forever": "yes",
 }
 LIMITED = {
     "log_level": "critical",
@@ -100,7 +105,17 @@ def prepared(here: Path, chosen: dict[str, str]) -> dict[str, str]:
     (here / "temporary").mkdir()
     paths = {name: str(here / name.partition("_")[0]) for name in ("data_dir", "state_dir")}
     paths |= {"temp_dir": str(here / "temporary"), "database_url": f"sqlite:///{here / 'other' / 'app.db'}"}
+    if "link_grace" in chosen:
+        paths |= {"link_keys_file": str(here / "keys"), "revoked_links_file": str(here / "revoked")}
+        add_key(here / "keys")
+        revoked = link(here, "files/notes.txt", 60).split("/")[2]
+        (here / "revoked").write_text(hashlib.sha256(revoked.encode()).hexdigest())
+        (here / "link").write_text(f"/s/{revoked}/notes.txt")
     return {**chosen, **paths, **({"port": str(free_port())} if "host" in chosen else {"uds": str(here / "s")})}
+
+
+def link(here: Path, path: str, expires: float | None) -> str:
+    return sign_link(path, keys_file=here / "keys", expires=expires)
 
 
 @contextmanager
@@ -253,6 +268,25 @@ def browse(place: Place) -> None:
     assert place.get("/browse/files/notes.txt")[0].status == 200
 
 
+def link_keys_file(place: Place) -> None:
+    assert place.get(link(place.here, "files/notes.txt", 60))[0].status == 200
+
+
+def revoked_links_file(place: Place) -> None:
+    assert place.get((place.here / "link").read_text())[0].status == 404
+
+
+def link_grace(place: Place) -> None:
+    tag = place.get("/file/notes.txt")[0].headers["etag"]
+    for hours, status in ((1, 206), (3, 410)):
+        ended = link(place.here, "files/notes.txt", -3600 * hours)
+        assert place.get(ended, Range="bytes=0-1", If_Range=tag)[0].status == status
+
+
+def link_forever(place: Place) -> None:
+    assert place.get(link(place.here, "files/notes.txt", None))[0].status == 200
+
+
 def browse_title(place: Place) -> None:
     assert b"<title>What we have</title>" in place.get("/browse/", Accept="text/html")[1]
 
@@ -305,6 +339,10 @@ CHECKS: dict[str, list[Callable[[Place], None]]] = {
             metrics,
             browse,
             browse_title,
+            link_keys_file,
+            revoked_links_file,
+            link_grace,
+            link_forever,
         ),
     ],
     "limited": [uds, log_level, max_downloads_per_client, max_downloads, rate_limit, the_end],
@@ -313,7 +351,7 @@ SEEN_BY_VALUE = {
     "chunk_size",
     *("graceful_timeout", "drain_delay"),  # `the_end` shows them
     *("database_connections", "query_timeout", "unreadable", "guide_urls"),  # tests of the rooms that obey them do
-    *("link_keys_file", "revoked_links_file", "link_grace", "link_max", "link_forever"),
+    "link_max",  # is obeyed where links are made
 }
 """What cannot be seen here from outside."""
 

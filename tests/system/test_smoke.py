@@ -174,7 +174,10 @@ def test_every_url(row: Row, served: tuple[Served, bool]) -> None:
     assert head.content == b""
     if int(got.fields.get("content-length", 0)):
         assert int(got.fields["content-length"]) == len(got.content)
-    made = row.path.startswith(("/reports/generate", "/export/users", "/download/bundle", "/browse/bundles")) or row.path == "/metrics"
+    made = (
+        row.path.startswith(("/reports/generate", "/export/users", "/download/bundle", "/browse/bundles"))
+        or row.path == "/metrics"
+    )
     left_out = {"date", "x-request-id"} | (OF_THE_MOMENT if made else set())
     same = [{name: value for name, value in each.fields.items() if name not in left_out} for each in (got, head)]
     assert same[0] == same[1]

@@ -68,17 +68,19 @@ class Delivery:
         async def answer(file: OpenFile) -> None:
             if self.private.hides_file(file.fd, file.stat):
                 raise NotFound
-            decided = await self.plan(exchange, file, shown)
+            representation = await self.represent(exchange, file, shown)
+            decided = plan(exchange.method, exchange.headers, representation, now=int(time.time()))
             if self.accel_prefix and decided.segments and is_plain(exchange.headers):
                 await send_whole(exchange, 200, offload(decided.headers, self.accel_prefix + shown.name))
                 return
             await respond(exchange, decided, StoredFile(file))
-            keep(exchange.scope, decided, file, tree, shown.name)
+            if not self.accel_prefix:
+                keep(exchange.scope, decided, representation, file, tree, shown.name)
 
         await with_file(lambda: tree.open(shown.name), answer)
 
-    async def plan(self, exchange: Exchange, file: OpenFile, shown: Shown) -> Plan:
-        """The answer with this open file; raises `HTTPError` 400, 412 and 416."""
+    async def represent(self, exchange: Exchange, file: OpenFile, shown: Shown) -> Representation:
+        """What a 200 would say of this open file."""
         now = int(time.time())
         fields = shown.fields
         if all(name != b"cache-control" for name, _ in fields):
@@ -90,14 +92,18 @@ class Delivery:
         modified = shown.last_modified
         if modified is None:
             modified = file.stat.st_mtime_ns // 1_000_000_000
-        representation = Representation(
+        return Representation(
             file.size,
             shown.content_type,
             shown.etag or validators.etag(file.state, portable=self.portable),
             validators.last_modified(modified, now, EXACT_DATE in exchange.extensions),
             fields,
         )
-        return plan(exchange.method, exchange.headers, representation, now=now)
+
+    async def plan(self, exchange: Exchange, file: OpenFile, shown: Shown) -> Plan:
+        """The answer with this open file; raises `HTTPError` 400, 412 and 416."""
+        representation = await self.represent(exchange, file, shown)
+        return plan(exchange.method, exchange.headers, representation, now=int(time.time()))
 
 
 async def with_file(

@@ -1,4 +1,4 @@
-"""Answers to plain requests for small files, kept ready to send; the file system is asked before each use."""
+"""What URLs represent, kept so that one look at the file answers: small files with their content, ready to send."""
 
 import os
 import time
@@ -10,10 +10,16 @@ from functools import partial
 from asgi_downloads.asgi.answer import send_whole
 from asgi_downloads.asgi.errors import Disconnected
 from asgi_downloads.asgi.exchange import Exchange
+from asgi_downloads.asgi.guard import answer_error, guarded
+from asgi_downloads.asgi.respond import respond
 from asgi_downloads.asgi.types import ASGIApp, Receive, Scope, Send
-from asgi_downloads.http.message import Header, Plan
-from asgi_downloads.http.plan import is_plain
-from asgi_downloads.storage.errors import StorageError
+from asgi_downloads.bodies.base import Held
+from asgi_downloads.bodies.stored_file import StoredFile
+from asgi_downloads.http.digest import wants_sha256
+from asgi_downloads.http.errors import HTTPError
+from asgi_downloads.http.message import Header, Plan, Representation
+from asgi_downloads.http.plan import is_plain, plan
+from asgi_downloads.storage.errors import FileChanged, StorageError
 from asgi_downloads.storage.files.openfile import OpenFile
 from asgi_downloads.storage.files.state import FileState
 from asgi_downloads.storage.files.tree import Tree, encode
@@ -27,10 +33,13 @@ Key = tuple[str, str, bytes]
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A 200 and what must still be so for it to be true."""
+    """What a URL was found to represent, and what must still be so for it to be true."""
 
+    representation: Representation
     headers: list[Header]
-    content: bytes
+    """Of a plain 200."""
+    content: bytes | None
+    """None if it is not kept."""
     tree: Tree
     name: bytes
     state: FileState
@@ -43,13 +52,27 @@ class Answer:
             return False
         return self.state.is_of(now)
 
+    def open_cached(self) -> OpenFile | None:
+        """The file, if it can be had without waiting and is still that one."""
+        try:
+            file = self.tree.directory().open_cached(self.name)
+        except StorageError:
+            return None
+        if file is not None and not self.state.is_of(file.stat):
+            file.close()
+            return None
+        return file
+
 
 KEPT = "asgi_downloads.kept"
 """In the scope: what keeps the answer to this request."""
 
 
 class Kept:
-    """An ASGI application around another, with a cache of small answers: `limit` bytes, the oldest leave first."""
+    """An ASGI application around another, which answers for it where one look at the file says what it would.
+
+    Answers take `limit` bytes, the oldest leave first.
+    """
 
     def __init__(self, app: ASGIApp, limit: int = 8 << 20) -> None:
         self._app = app
@@ -59,32 +82,55 @@ class Kept:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         key = scope["path"], scope.get("root_path", ""), scope["query_string"]
-        answer = self._find(key, scope)
-        if answer is None:
-            scope[KEPT] = partial(self.keep, key)
-            await self._app(scope, receive, send)
-            return
-        with suppress(Disconnected):
-            # A copy of the list: who stands between us and the server may add to it.
-            await send_whole(Exchange(scope, receive, send), 200, answer.headers.copy(), answer.content)
-
-    def _find(self, key: Key, scope: Scope) -> Answer | None:
-        """The answer to this request if there is one and it holds."""
         answer = self._answers.get(key)
-        if answer is None or scope["method"] not in ("GET", "HEAD") or not is_plain(scope["headers"]):
-            return None
-        if b"%2f" in scope.get("raw_path", b"").lower():  # an encoded slash, which may make it another name
-            return None
-        if answer.holds():
-            return answer
-        self._forget(key)
-        return None
+        if answer is not None and _may_be_answered(scope):
+            exchange = Exchange(scope, receive, send)
+            if answer.content is None or not is_plain(scope["headers"]):
+                if await self._planned(exchange, answer):
+                    return
+            elif answer.holds():
+                with suppress(Disconnected):
+                    # A copy of the list: who stands between us and the server may add to it.
+                    await send_whole(exchange, 200, answer.headers.copy(), answer.content)
+                return
+        scope[KEPT] = partial(self.keep, key)
+        await self._app(scope, receive, send)
+
+    async def _planned(self, exchange: Exchange, answer: Answer) -> bool:
+        """Answer a precondition or a range, or with content that is not kept; False where all is to be asked anew."""
+        try:
+            decided = plan(exchange.method, exchange.headers, answer.representation, now=int(time.time()))
+        except HTTPError:
+            return False
+        if not decided.segments or answer.content is not None:
+            if not answer.holds():
+                return False
+            with suppress(Disconnected):
+                await respond(exchange, decided, Held(answer.content or b""))
+            return True
+        file = answer.open_cached()
+        if file is None:
+            return False
+
+        async def send(scope: Scope, receive: Receive, send: Send) -> None:
+            try:
+                await respond(Exchange(scope, receive, send), decided, StoredFile(file))
+            except FileChanged:  # just now, and nothing was sent
+                await self._app(scope, receive, send)
+
+        with file:
+            await guarded(send, exchange, answer_error)
+        return True
 
     def keep(self, key: Key, answer: Answer) -> None:
         """Keep an answer that holds."""
-        if key not in self._answers:
-            self._answers[key] = answer
-            self._size += _cost(key, answer)
+        known = self._answers.get(key)
+        if known is not None and known.state == answer.state and (known.content is not None or answer.content is None):
+            return
+        if known is not None:
+            self._forget(key)
+        self._answers[key] = answer
+        self._size += _cost(key, answer)
         while self._size > self._limit:
             self._forget(next(iter(self._answers)))
 
@@ -92,24 +138,31 @@ class Kept:
         self._size -= _cost(key, self._answers.pop(key))
 
 
-def keep(scope: Scope, plan: Plan, file: OpenFile, tree: Tree, name: str) -> None:
-    """Keep the answer just sent, if it was a whole small file that has settled, to a plain request."""
+def _may_be_answered(scope: Scope) -> bool:
+    """Whether the file alone decides: not the method, a digest, or an encoded slash that may make another name."""
+    if scope["method"] not in ("GET", "HEAD") or b"%2f" in scope.get("raw_path", b"").lower():
+        return False
+    return not wants_sha256(scope["headers"])
+
+
+def keep(scope: Scope, plan: Plan, representation: Representation, file: OpenFile, tree: Tree, name: str) -> None:
+    """Keep what was just found of a file that has settled; with its content, if a plain request was for a small one."""
     take: Callable[[Answer], None] | None = scope.get(KEPT)
     if "\ufffd" in scope["path"]:  # stands for any bytes that are not UTF-8: two names would be one
         return
-    if take is None or plan.status != 200 or file.size > LARGEST or not is_plain(scope["headers"]):
+    if take is None or wants_sha256(scope["headers"]):
         return
     state, now = file.state, time.time_ns()
     if not state.is_settled(now) or state.mtime_ns > now:  # Last-Modified moves with the clock then
         return
-    content = file.read_cached(0, file.size)
-    if content is None:
-        return
-    answer = Answer(plan.headers, content, tree, encode(name), state)
+    is_small = plan.status == 200 and file.size <= LARGEST and is_plain(scope["headers"])
+    content = file.read_cached(0, file.size) if is_small else None
+    answer = Answer(representation, plan.headers if is_small else [], content, tree, encode(name), state)
     if answer.holds():  # else it was reached by a link, or replaced meanwhile
         take(answer)
 
 
 def _cost(key: Key, answer: Answer) -> int:
     """About the bytes that an answer takes, its head and its key included."""
-    return len(answer.content) + sum(map(len, key)) + sum(len(value) for _, value in answer.headers) + 2048
+    fields = sum(len(value) for _, value in answer.representation.fields)
+    return len(answer.content or b"") + sum(map(len, key)) + fields + 2048

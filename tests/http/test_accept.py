@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asgi_downloads.http.accept import prefers
+from asgi_downloads.http.accept import preferred, prefers
 
 
 @dataclass(frozen=True)
@@ -60,3 +60,37 @@ def test_compress_has_an_old_name_too() -> None:
 @given(st.one_of(st.binary(max_size=30), st.text("gzip;q=01.,* ", max_size=30).map(str.encode)))
 def test_no_value_breaks_it(value: bytes) -> None:
     prefers([(b"accept-encoding", value)], b"gzip")
+
+
+HTML, JSON = b"text/html", b"application/json"
+LIKED = [
+    ("nothing is said", (), HTML),
+    ("an empty field", (b"",), HTML),
+    ("anything", (b"*/*",), HTML),
+    ("one", (b"application/json",), JSON),
+    ("in capitals", (b"Application/JSON",), JSON),
+    ("one above all others", (b"*/*;q=0.9, application/json",), JSON),
+    ("the named one, not its kind", (b"text/*, application/json;q=0.9",), HTML),
+    ("its kind above all", (b"application/*, */*;q=0.1",), JSON),
+    ("a named zero outdoes a star", (b"text/html;q=0, */*",), JSON),
+    ("a named zero outdoes its kind", (b"text/html;q=0, text/*, application/json;q=0.001",), JSON),
+    ("equal weights", (b"application/json, text/html",), HTML),
+    ("the greater of two weights", (b"application/json;q=0.1, application/json, text/html;q=0.5",), JSON),
+    ("two lines", (b"text/html;q=0.5", b"application/json"), JSON),
+    ("a parameter", (b"application/json;charset=utf-8;q=0.9, text/html;q=0.8",), JSON),
+    ("what follows the weight", (b"application/json;q=1;x=y, text/html;q=0.8",), JSON),
+    ("a weight that is none", (b"application/json;q=2, text/html;q=0.1",), HTML),
+    ("others only", (b"image/png",), HTML),
+    ("none at all", (b"*/*;q=0",), HTML),
+    ("no media type", (b"json, ;;, */", b"/"), HTML),
+]
+
+
+@pytest.mark.parametrize(("title", "lines", "kind"), LIKED, ids=[row[0] for row in LIKED])
+def test_the_media_type_liked_most(title: str, lines: tuple[bytes, ...], kind: bytes) -> None:
+    assert preferred([(b"accept", line) for line in lines], [HTML, JSON]) == kind
+
+
+@given(st.binary(max_size=200))
+def test_whatever_is_accepted_one_is_offered(value: bytes) -> None:
+    assert preferred([(b"accept", value)], [HTML, JSON]) in (HTML, JSON)

@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 
 from asgi_downloads.storage.errors import Busy, NotFound
-from asgi_downloads.storage.files.contents import Folder, Gathered
+from asgi_downloads.storage.files.contents import Chosen, Contents, Folder, Gathered, Joined
 from asgi_downloads.storage.files.hidden import Hidden
 from asgi_downloads.storage.files.listing import Listing
+from asgi_downloads.storage.files.private import Private
 from asgi_downloads.storage.files.tree import Directory
+from asgi_downloads.storage.jobs import Stopped
 from tests.support.archives import directory, later
 
 STOP = threading.Event()
@@ -37,7 +39,7 @@ def slash() -> Iterator[Directory]:
         yield opened
 
 
-def scan(contents: Folder | Gathered, most: int = 100) -> Listing:
+def scan(contents: Contents, most: int = 100) -> Listing:
     return contents.scan_blocking(most, STOP, later)
 
 
@@ -69,6 +71,113 @@ class TestFolder:
             ]
             assert len(set(keys)) == len(keys)
             assert Folder(again, True, "sub/").key == keys[2]
+
+
+class TestChosen:
+    def test_files_and_whole_directories_are_named_from_where_they_were_chosen(self, tree: Path) -> None:
+        with directory(tree) as opened:
+            top = scan(Chosen(opened, ("a.txt", "empty/", "sub/")))
+            below = scan(Chosen(opened, ("across", "b.txt", "deep/"), "sub/", Hidden((".*",))))
+        assert top.names == top.paths
+        assert top.names == [
+            *("a.txt", "empty/", "sub/.hidden", "sub/across", "sub/b.txt", "sub/.git/config", "sub/deep/c.txt")
+        ]
+        assert top.astray == ["sub/out"]
+        assert below.names == ["across", "b.txt", "deep/c.txt"]
+        assert below.paths == ["sub/across", "sub/b.txt", "sub/deep/c.txt"]
+        assert "sub/across" in below.links
+
+    def test_a_link_to_a_directory_is_that_directory(self, tree: Path) -> None:
+        (tree / "link").symlink_to("other")
+        with directory(tree) as opened:
+            assert scan(Chosen(opened, ("link/",))).names == ["link/d.txt"]
+
+    @pytest.mark.parametrize(
+        "name",
+        [
+            *("none", "none/", "a.txt/", "sub", "out", "pipe", ".hidden", ".git/", "deep/c.txt", "deep/../b.txt"),
+            *("", "/", ".", "./", "..", "../", "../a.txt", "/etc/passwd", "deep//", "a\0b", "b.txt\0", "x" * 300),
+            *("secret-file", "secret-folder/", "into-secret"),
+        ],
+    )
+    def test_a_name_that_may_not_be_had_is_told(self, name: str, tree: Path) -> None:
+        os.mkfifo(tree / "sub" / "pipe")
+        (tree / "sub" / "secret-file").write_text("x")
+        (tree / "sub" / "secret-folder").mkdir()
+        (tree / "sub" / "secret-folder" / "x").write_text("x")
+        (tree / "sub" / "into-secret").symlink_to("secret-folder/x")
+        private = Private([tree / "sub" / "secret-file", tree / "sub" / "secret-folder"])
+        with directory(tree) as opened, pytest.raises(NotFound) as missing:
+            scan(Chosen(opened, ("b.txt", name), "sub/", Hidden((".*",)), private))
+        assert str(missing.value) == name
+
+    def test_one_that_goes_or_comes_is_seen(self, tree: Path) -> None:
+        with directory(tree) as opened:
+            chosen = Chosen(opened, ("a.txt", "other/"))
+            listing = scan(chosen)
+            assert listing.is_current_blocking(opened)
+            (tree / "other" / "new.txt").write_text("new")
+            assert not listing.is_current_blocking(opened)
+            listing = scan(chosen)
+            (tree / "a.txt").unlink()
+            assert not listing.is_current_blocking(opened)
+            with pytest.raises(NotFound, match=r"^a\.txt$"):
+                scan(chosen)
+
+    @pytest.mark.parametrize(("names", "most"), [(("a.txt", "other/"), 1), (("sub/",), 4), (("sub/", "a.txt"), 5)])
+    def test_more_than_there_is_room_for_is_busy(self, names: tuple[str, ...], most: int, tree: Path) -> None:
+        with directory(tree) as opened, pytest.raises(Busy):
+            scan(Chosen(opened, names), most)
+
+    def test_one_that_nobody_waits_for_is_stopped(self, tree: Path) -> None:
+        stop = threading.Event()
+        stop.set()
+        with directory(tree) as opened, pytest.raises(Stopped):
+            Chosen(opened, ("a.txt",)).scan_blocking(100, stop, later)
+
+    def test_two_are_one_only_if_all_that_is_asked_is_alike(self, tree: Path) -> None:
+        with directory(tree) as opened, directory(tree) as again:
+            keys = [
+                Chosen(opened, ("a.txt",)).key,
+                Chosen(opened, ("b.txt",)).key,
+                Chosen(opened, ("a.txt",), "sub/").key,
+                Chosen(opened, ("a.txt",), "", Hidden((".*",))).key,
+                Folder(opened).key,
+            ]
+            assert len(set(keys)) == len(keys)
+            assert Chosen(again, ("a.txt",)).key == keys[0]
+
+
+class TestJoined:
+    def test_each_part_is_below_its_own_path(self, tree: Path, slash: Directory) -> None:
+        with directory(tree) as opened, directory(tree / "other") as other:
+            parts = (("", Chosen(opened, ("a.txt",))), ("m/usic/", Folder(other, True)))
+            joined = Joined(slash, parts)
+            listing = scan(joined)
+            assert listing.names == ["a.txt", "m/usic/d.txt"]
+            assert listing.paths == [f"{tree}/a.txt"[1:], f"{tree}/other/d.txt"[1:]]
+            assert listing.is_current_blocking(slash)
+            (tree / "other" / "new.txt").write_text("new")
+            assert not listing.is_current_blocking(slash)
+            assert joined.key != Joined(slash, parts[:1]).key
+
+    def test_links_and_what_is_astray_are_those_of_the_parts(self, tree: Path, slash: Directory) -> None:
+        with directory(tree) as opened:
+            listing = scan(Joined(slash, (("x/", Folder(opened, True, "sub/")),)))
+        assert listing.names == ["x/.hidden", "x/across", "x/b.txt", "x/.git/config", "x/deep/c.txt"]
+        assert listing.links == {f"{tree}/sub/across"[1:]}
+        assert [path.rpartition("/")[2] for path in listing.astray] == ["out"]
+
+    def test_a_duplicate_has_directories_of_its_own(self, tree: Path, slash: Directory) -> None:
+        with directory(tree) as opened:
+            joined = Joined(slash, (("x/", Folder(opened)),))
+            copy = joined.duplicate()
+        assert scan(copy).names == ["x/a.txt"]
+
+    @pytest.mark.parametrize("most", [1, 2])
+    def test_more_than_there_is_room_for_is_busy(self, most: int, tree: Path, slash: Directory) -> None:
+        with directory(tree) as opened, pytest.raises(Busy):
+            scan(Joined(slash, (("x/", Folder(opened)), ("y/", Folder(opened, True, "sub/")))), most)
 
 
 class TestGathered:

@@ -39,6 +39,8 @@ def media_element(kind: bytes, name: str, tracks: str) -> str | None:
 
 def text_element(kind: bytes, content: bytes, is_whole: bool) -> str:
     """The beginning of a file as a table, as indented JSON or as text; a note for what is none of it."""
+    if not content:
+        return "<p>It is empty.</p>"
     if b"\0" in content[:_MOST_TEXT]:
         return "<p>There is no preview of a file of this type.</p>"
     text = _decoded(content)
@@ -68,7 +70,7 @@ def _table(text: str, is_whole: bool) -> str:
     if not is_whole or len(rows) > _MOST_ROWS + 1 or len(text) > _MOST_TEXT:
         rows = rows[: min(_MOST_ROWS + 1, max(1, len(rows) - 1))]  # the last one may be cut
         note = f"<p>These are its first {len(rows) - 1} rows.</p>"
-    head, *body = ([*map(escape, row[:_MOST_COLUMNS])] for row in rows or [[]])
+    head, *body = ([*map(escape, row[:_MOST_COLUMNS])] for row in rows)
     heads = "".join(f'<th scope="col">{cell}</th>' if cell else "<td></td>" for cell in head)
     lines = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in body)
     return (

@@ -1,6 +1,7 @@
 """Where a URL of the page leads: into one directory, or to where others are mounted."""
 
 import os
+import stat
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,7 +9,7 @@ from dataclasses import dataclass
 from asgi_downloads.http.errors import HTTPError
 from asgi_downloads.responses.file import tree_at
 from asgi_downloads.responses.files import FilesEndpoint
-from asgi_downloads.storage.errors import NotFound
+from asgi_downloads.storage.errors import NotFound, OutsideRoot
 from asgi_downloads.storage.files.contents import Chosen, Contents, Folder, Joined
 from asgi_downloads.storage.files.entries import Entry, entries_blocking, sort_keys
 from asgi_downloads.storage.files.tree import Directory
@@ -38,30 +39,31 @@ class Spot:
 
         Raises `NotFound`.
         """
-        mounted = {
-            prefix: directory
-            for prefix, directory in self._mounted().items()
-            if names is None or f"{prefix.partition('/')[0]}/" in names
-        }
+        mounted = [prefix for prefix in self._mounted() if names is None or _top(prefix) in names]
+        tops = set(map(_top, mounted))
+        own = None if names is None else tuple(name for name in names if name not in tops)
         parts: list[tuple[str, Contents]] = []
-        if self.files is not None:
-            directory, private = self.files.tree.directory(), self.files.delivery.private
-            if names is None:
-                parts.append(("", Folder(directory, True, self.path, self.files.hidden, private)))
+        if self.files is None:
+            if own:
+                raise NotFound(own[0])
+        elif not mounted or own or (own is None and self._is_there(self.files)):
+            directory, hidden, private = self.files.tree.directory(), self.files.hidden, self.files.delivery.private
+            if own is None:
+                parts.append(("", Folder(directory, True, self.path, hidden, private)))
             else:
-                tops = {f"{prefix.partition('/')[0]}/" for prefix in mounted}
-                own = tuple(name for name in names if name not in tops)
-                parts.append(("", Chosen(directory, own, self.path, self.files.hidden, private)))
+                parts.append(("", Chosen(directory, own, self.path, hidden, private)))
             if not mounted:
                 return parts[0][1]
-        elif names is not None:
-            gone = [name for name in names if not any(prefix.startswith(name) for prefix in mounted)]
-            if gone:
-                raise NotFound(gone[0])
-        for prefix, directory in mounted.items():
+        for prefix in mounted:
             files = self.below[prefix]
-            parts.append((prefix, Folder(directory, True, "", files.hidden, files.delivery.private)))
+            parts.append((prefix, Folder(files.tree.directory(), True, "", files.hidden, files.delivery.private)))
         return Joined(tree_at("/").directory(), tuple(parts))
+
+    def _is_there(self, files: FilesEndpoint) -> bool:
+        try:
+            return stat.S_ISDIR(files.tree.directory().status_blocking(self.path or ".").st_mode)
+        except (NotFound, OutsideRoot):
+            return False
 
     def _mounted(self) -> dict[str, Directory]:
         """The directories below that are there now, by their path from here."""
@@ -86,10 +88,10 @@ class Held:
         """Folders, then files, each kind in order; raises as the function of that name."""
         times: dict[str, int] = {}
         for prefix, directory in self.mounted.items():
-            name = f"{prefix.partition('/')[0]}/"
+            name = _top(prefix)
             times[name] = max(times.get(name, 0), os.fstat(directory.fd).st_mtime_ns)
-        keys = sort_keys(list(times))
-        found = [Entry(key.removesuffix("/"), name, 0, times[name]) for key, name in zip(keys, times, strict=False)]
+        keys = sort_keys([name.removesuffix("/") for name in times])
+        found = [Entry(key, name, 0, times[name]) for key, name in zip(keys, times, strict=True)]
         files = self.spot.files
         if files is None or self.directory is None:
             return sorted(found)
@@ -152,3 +154,8 @@ class Mounts:
     def is_folder(self, path: str) -> bool:
         """Whether something is mounted at a path or below it."""
         return any(prefix.startswith(path) for prefix in self.places)
+
+
+def _top(path: str) -> str:
+    """The folder that a path begins with."""
+    return f"{path.partition('/')[0]}/"

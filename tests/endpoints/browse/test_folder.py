@@ -39,9 +39,9 @@ FORMATS = [
 ]
 
 
-@pytest.mark.parametrize(("query", "accept", "format"), FORMATS)
-def test_the_format_is_that_of_the_query_else_the_one_liked_best(query: str, accept: str | None, format: str) -> None:
-    assert asked(query, accept).format == format
+@pytest.mark.parametrize(("query", "accept", "wanted"), FORMATS)
+def test_the_format_is_that_of_the_query_else_the_one_liked_best(query: str, accept: str | None, wanted: str) -> None:
+    assert asked(query, accept).format == wanted
 
 
 VIEWS = {

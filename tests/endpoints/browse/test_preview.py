@@ -3,6 +3,7 @@
 import json
 import re
 import time
+from html import unescape
 
 import pytest
 from hypothesis import given
@@ -78,9 +79,7 @@ SHOWN = [
 def test_text(kind: bytes, content: bytes, is_whole: bool, wanted: str | None) -> None:
     found = text_element(kind, content, is_whole)
     if wanted is None:
-        wanted = (
-            '<pre>{\n  "a": [\n    1,\n    2.50,\n    {}\n  ],\n  "b": "&lt;\\"{"\n}</pre>'.replace('"', "&quot;")
-        )
+        wanted = '<pre>{\n  "a": [\n    1,\n    2.50,\n    {}\n  ],\n  "b": "&lt;\\"{"\n}</pre>'.replace('"', "&quot;")
     assert found == wanted
 
 
@@ -131,13 +130,13 @@ def test_what_is_hostile_costs_little_and_shows_little(title: str, is_whole: boo
     assert len(found.encode()) < 5 << 20
 
 
-TAGS = re.compile("</?(?:p|pre|div|table|thead|tbody|tr|th|td)(?: [a-z-]+=\"[A-Za-z0-9 ]*\")*>")
+TAGS = re.compile('</?(?:p|pre|div|table|thead|tbody|tr|th|td)(?: [a-z-]+="[A-Za-z0-9 ]*")*>')
 
 
-@given(st.sampled_from([PLAIN, CSV, TSV, JSON]), st.one_of(st.text(), st.text('<>&"\',;\t\n[]{}:1a')), st.booleans())
+@given(st.sampled_from([PLAIN, CSV, TSV, JSON]), st.one_of(st.text(), st.text("<>&\"',;\t\n[]{}:1a")), st.booleans())
 def test_nothing_of_a_file_becomes_a_tag(kind: bytes, text: str, is_whole: bool) -> None:
     found = text_element(kind, text.encode(), is_whole)
-    assert not re.search("[<>\"]", TAGS.sub("", found))
+    assert not re.search('[<>"]', TAGS.sub("", found))
 
 
 values = st.recursive(
@@ -147,9 +146,7 @@ values = st.recursive(
 
 
 @given(values, st.sampled_from([None, 1]), st.booleans())
-def test_indented_json_is_the_same_json(value: object, indent: int | None, ascii: bool) -> None:
-    from html import unescape
-
-    content = json.dumps(value, indent=indent, ensure_ascii=ascii)
+def test_indented_json_is_the_same_json(value: object, indent: int | None, plain: bool) -> None:
+    content = json.dumps(value, indent=indent, ensure_ascii=plain)
     found = text_element(JSON, content.encode(), True)
     assert json.loads(unescape(found.removeprefix("<pre>").removesuffix("</pre>"))) == value

@@ -5,6 +5,7 @@ import itertools
 import time
 import uuid
 import zlib
+from contextlib import suppress
 from urllib.parse import quote_plus
 
 import pytest
@@ -100,7 +101,7 @@ def packed(content: bytes) -> bytes:
     return base64.urlsafe_b64encode(packer.compress(content) + packer.flush()).rstrip(b"=")
 
 
-READ = {
+READ: dict[bytes, tuple[list[str] | None, list[str] | None]] = {
     b"": (None, None),
     b"zip": (None, None),
     b"zip&m=a+b&m=a%2Bb": (["a b", "a+b"], None),
@@ -147,10 +148,9 @@ def test_a_bad_list_is_422(title: str, key: bytes) -> None:
 @given(st.binary(max_size=200))
 def test_no_list_is_anything_but_read_or_refused(value: bytes) -> None:
     for key in (b"s", b"x"):
-        try:
-            selection.chosen_in(b"zip&" + key + b"=" + value)
-        except HTTPError as error:
-            assert error.status == 422
+        with suppress(HTTPError):
+            chosen, left_out = selection.chosen_in(b"zip&" + key + b"=" + value.replace(b"&", b""))
+            assert chosen is not None or left_out is not None
 
 
 def test_a_bomb_is_refused_at_once() -> None:

@@ -57,7 +57,10 @@ def test_subrip(title: str) -> None:
     assert webvtt(content).decode() == f"WEBVTT\n\n{wanted}"
 
 
-@pytest.mark.parametrize("content", [b"1" * MOST, b"0:" * (MOST // 2), b"00:00:01,000 -->" * (MOST // 16), b"1,\n" * 10**6])
+HOSTILE = [b"1" * MOST, b"0:" * (MOST // 2), b"00:00:01,000 -->" * (MOST // 16), b"1,\n" * 10**6]
+
+
+@pytest.mark.parametrize("content", HOSTILE, ids=lambda content: content[:16])
 def test_hostile_subtitles_cost_little(content: bytes) -> None:
     begun = time.process_time()
     webvtt(content)

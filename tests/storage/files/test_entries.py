@@ -86,8 +86,6 @@ def test_one_that_nobody_waits_for_is_stopped(root: Path) -> None:
         entries_blocking(opened, stop=stop)
 
 
-
-
 def test_names_are_sorted_as_people_count() -> None:
     names = ["b", "a10", "a2", "A1", "a1b", "10", "2"]
     assert sorted(names, key=dict(zip(names, sort_keys(names), strict=True)).__getitem__) == [

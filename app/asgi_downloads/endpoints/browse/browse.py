@@ -18,7 +18,7 @@ from asgi_downloads.asgi.respond import respond
 from asgi_downloads.asgi.types import Receive, Scope, Send
 from asgi_downloads.bodies.base import Held as HeldBody
 from asgi_downloads.endpoints.browse import folder, preview, selection, subtitles, words
-from asgi_downloads.endpoints.browse.file_page import file_page
+from asgi_downloads.endpoints.browse.file_page import Neighbours, file_page, neighbours
 from asgi_downloads.endpoints.browse.folder import Folder, View
 from asgi_downloads.endpoints.browse.folder_page import Heading, folder_page
 from asgi_downloads.endpoints.browse.spot import Held, Mounts, Spot
@@ -31,7 +31,7 @@ from asgi_downloads.http.message import Header, Representation
 from asgi_downloads.http.parameters import Query
 from asgi_downloads.http.plan import plan
 from asgi_downloads.responses import show
-from asgi_downloads.responses.delivery import NO_CACHE
+from asgi_downloads.responses.delivery import NO_CACHE, Delivery
 from asgi_downloads.responses.files import path_below
 from asgi_downloads.responses.zip_delivery import Bundle, ZipDelivery
 from asgi_downloads.storage.errors import NotFound, OutsideRoot
@@ -55,6 +55,19 @@ _ATTEMPTS = 3
 def page_jobs() -> Jobs:
     """Threads in which folders are read and pages are made."""
     return Jobs("pages", threads=2, most=64)
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """Content made here, with a strong validator of its own."""
+
+    content: bytes
+    etag: bytes
+
+    @classmethod
+    def of(cls, content: bytes) -> "Made":
+        """As of its bytes, all of which are looked at: not on the event loop."""
+        return cls(content, b'"p-%b"' % blake2b(content, digest_size=16).hexdigest().encode())
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +107,10 @@ class Browse:
         if error.status < 400 or b"text/html" not in (combined(exchange.headers, b"accept") or b""):
             raise error
         detail = error.detail if isinstance(error.detail, str) else "The address cannot be understood"
-        content = f'<p>{escape(words.printable(detail))}</p><p><a href="./">Back to the folder</a></p>'
-        depth = self.depth + exchange.scope["path"].removeprefix(exchange.scope.get("root_path", "")).count("/") - 1
+        path, asks_for_zip = exchange.scope["path"], Query(exchange.query_string).flag("zip")
+        back = "../" if error.status == 404 and path.endswith("/") and not asks_for_zip else "./"
+        content = f'<p>{escape(words.printable(detail))}</p><p><a href="{back}">Back to the folder</a></p>'
+        depth = self.depth + path.removeprefix(exchange.scope.get("root_path", "")).count("/") - 1
         page = pages.fill("message", depth, title=f"{error.status}", content=content)
         length = (b"content-length", b"%d" % len(page))
         headers = [(b"content-type", HTML), length, NOSNIFF, pages.CSP, _VARY, *error.headers]
@@ -119,13 +134,13 @@ class Browse:
     async def _list(self, exchange: Exchange, spot: Spot, path: str) -> None:
         view, heading, origin = View.asked(exchange), self._heading(path), _origin(exchange)
 
-        def make(held: Held, entries: list[Entry]) -> bytes:
+        def make(held: Held, entries: list[Entry]) -> Made:
             found = Folder.of(entries, view)
             if view.format == "json":
-                return folder.as_json(path, found)
+                return Made.of(folder.as_json(path, found))
             if view.format == "text":
-                return folder.as_text(found)
-            return folder_page(heading, found, view, self.archive is not None, origin, _readme(held, entries))
+                return Made.of(folder.as_text(found))
+            return Made.of(folder_page(heading, found, view, self.archive is not None, origin, _readme(held, entries)))
 
         content = await self._make(exchange, spot, (origin, exchange.query_string, view.format), make)
         kind = HTML if view.format == "html" else media_types.content_type(folder.MEDIA_TYPES[view.format].decode())
@@ -133,26 +148,34 @@ class Browse:
 
     async def _choose(self, exchange: Exchange, spot: Spot) -> None:
         """A form's ticks become a URL, which browsers resume; what is posted they would not."""
-        names = selection.ticked(await exchange.content(selection.MOST_FORM))
+        form = await exchange.content(selection.MOST_FORM)
+        names = await in_thread(selection.ticked, form)
         if not names:
             raise HTTPError(422, "Nothing was selected")
-        query = selection.plain_query(names)
+        query = await in_thread(selection.plain_query, names)
         if query is None:
-            query = selection.packed_query(names, [entry.name for entry in await self._entries(exchange, spot)])
+
+            def make(held: Held, entries: list[Entry]) -> str:
+                return selection.packed_query(names, [entry.name for entry in entries])
+
+            query = await self._make(exchange, spot, form, make)
         location = [(b"location", f"?{query}".encode()), (b"content-length", b"0"), *self.fields]
         await send_whole(exchange, 303, location)
 
     async def _zip(self, exchange: Exchange, archive: ZipDelivery, spot: Spot, heading: Heading) -> None:
-        chosen, left_out = selection.chosen_in(exchange.query_string)
+        chosen, left_out = await in_thread(selection.chosen_in, exchange.query_string)
         with Query(exchange.query_string) as query:
             q = str(folder.VIEW["q"].read(query))
         is_counted = chosen is None and (left_out is not None or q != "")
+
+        def matching(held: Held, entries: list[Entry]) -> list[str]:
+            others = set(left_out or ())
+            return [entry.name for entry in folder.matches(entries, q) if entry.name not in others]
+
         for left in reversed(range(_ATTEMPTS if is_counted else 1)):
             names = chosen
             if is_counted:
-                others = set(left_out or ())
-                names = [entry.name for entry in folder.matches(await self._entries(exchange, spot), q)]
-                names = [name for name in names if name not in others]
+                names = await self._make(exchange, spot, exchange.query_string, matching)
             try:
                 await self._bundle(exchange, archive, spot.contents(names), heading.name)
                 return
@@ -178,18 +201,14 @@ class Browse:
         if exchange.method not in ("GET", "HEAD"):
             raise HTTPError(405, headers=_FILE_ALLOW)
         query = Query(exchange.query_string)
-        if query.flag("view") and not self.saving:
-            await self._view(exchange, spot, path)
-        elif query.flag("vtt") and path.lower().endswith(".srt"):
-            await self._subtitles(exchange, spot)
-        else:
-            await self._send_file(exchange, spot, path)
-
-    async def _send_file(self, exchange: Exchange, spot: Spot, path: str) -> None:
-        assert spot.files is not None
-        shown = show.download(spot.path) if self.saving else FILE.show(spot.path, exchange)
         try:
-            await spot.files.delivery.send(exchange, spot.files.tree, shown)
+            if query.flag("view") and not self.saving:
+                await self._view(exchange, spot, spot.files.delivery, path)
+            elif query.flag("vtt") and path.lower().endswith(".srt"):
+                await self._subtitles(exchange, spot)
+            else:
+                shown = show.download(spot.path) if self.saving else FILE.show(spot.path, exchange)
+                await spot.files.delivery.send(exchange, spot.files.tree, shown)
         except NotFound:
             async with spot.files.tree.subtree(spot.path) as below:
                 if spot.files.delivery.private.hides_file(below.fd, os.fstat(below.fd)):
@@ -203,40 +222,42 @@ class Browse:
             location += b"?" + exchange.query_string
         await send_whole(exchange, 308, [(b"location", location), (b"content-length", b"0"), *self.fields])
 
-    async def _view(self, exchange: Exchange, spot: Spot, path: str) -> None:
+    async def _view(self, exchange: Exchange, spot: Spot, delivery: Delivery, path: str) -> None:
         above, _, name = path.rpartition("/")
-        around = self.mounts.find(f"{above}/" if above else "")
-        kind = media_types.guess(name)
+        above += "/" if above else ""
+        kind, heading, origin = media_types.guess(name), self._heading(above), _origin(exchange, name)
+
+        def beside(held: Held, entries: list[Entry]) -> tuple[str, Neighbours]:
+            return subtitles.tracks(name, entries), neighbours(name, entries)
+
         async with _opened(spot) as file:
-            entries = await self._entries(exchange, around)
-            element = preview.media_element(kind.partition(b";")[0], name, subtitles.tracks(name, entries))
-            if element is None:
-                content = await in_thread(file.read_blocking, 0, min(file.size, preview.MOST_READ))
-                is_whole = file.size == len(content)
-                element = await in_thread(preview.text_element, kind.partition(b";")[0], content, is_whole)
+            tracks, near = await self._make(exchange, self.mounts.find(above), name, beside)
+            (digest,) = await delivery.digests.known((file.state,))
             facts = [
                 ("Size", f"{words.size_element(file.size)} ({words.count_element(file.size)} bytes)"),
                 ("Modified", words.time_element(file.stat.st_mtime_ns)),
                 ("Type", kind.decode("latin-1")),
+                *([] if digest is None else [("SHA-256", digest.hex())]),
             ]
-            heading = self._heading(f"{above}/" if above else "")
-            page = file_page(heading, name, entries, element, facts, file.size, _origin(exchange, name))
+
+            def make() -> Made:
+                element = preview.element(kind.partition(b";")[0], name, tracks, file)
+                return Made.of(file_page(heading, name, near, element, facts, file.size, origin))
+
+            page = await in_thread(make)
         await self._send(exchange, HTML, page, pages.FRAMING if kind == b"application/pdf" else pages.CSP)
 
     async def _subtitles(self, exchange: Exchange, spot: Spot) -> None:
         async with _opened(spot) as file:
             if file.size > subtitles.MOST:
                 raise HTTPError(404)
-            content = subtitles.webvtt(await in_thread(file.read_blocking, 0, file.size))
+            content = await in_thread(lambda: Made.of(subtitles.webvtt(file.read_blocking(0, file.size))))
         await self._send(exchange, b"text/vtt; charset=utf-8", content)
 
     # What both have in common
 
     def _heading(self, path: str) -> Heading:
         return Heading(self.title, path, self.depth + path.count("/"), not self.alone)
-
-    async def _entries(self, exchange: Exchange, spot: Spot) -> list[Entry]:
-        return await self._make(exchange, spot, (), lambda held, entries: entries)
 
     async def _make(self, exchange: Exchange, spot: Spot, key: object, make: Callable[[Held, list[Entry]], T]) -> T:
         """What is made of the entries of a folder, in a thread; those who ask for the same meanwhile share it."""
@@ -253,13 +274,11 @@ class Browse:
         whole = exchange.scope.get("root_path", ""), exchange.scope["path"], key
         return await exchange.while_connected(lambda: self.jobs.run(whole, begin, fresh=True))
 
-    async def _send(self, exchange: Exchange, kind: bytes, content: bytes, *fields: Header) -> None:
-        """Content made here, with a strong validator of its own."""
-        etag = b'"p-%b"' % blake2b(content, digest_size=16).hexdigest().encode()
+    async def _send(self, exchange: Exchange, kind: bytes, made: Made, *fields: Header) -> None:
         given = (b"cache-control", self.cache_control), _VARY, NOSNIFF, *fields, *self.fields
-        representation = Representation(len(content), kind, etag, None, given)
+        representation = Representation(len(made.content), kind, made.etag, None, given)
         decided = plan(exchange.method, exchange.headers, representation, now=int(time.time()))
-        await respond(exchange, decided, HeldBody(content))
+        await respond(exchange, decided, HeldBody(made.content))
 
 
 def _origin(exchange: Exchange, name: str = "") -> str:

@@ -12,25 +12,32 @@ from asgi_downloads.storage.files.entries import Entry
 _COMMANDS = {"curl": "curl -C - -O", "wget": "wget -c", "aria2": "aria2c -x4"}
 
 
+Neighbours = tuple[str | None, str | None]
+"""Names of the files before and after one."""
+
+
+def neighbours(name: str, entries: Sequence[Entry]) -> Neighbours:
+    """Those of the file `name`, in the order of its folder."""
+    files = [entry.name for entry in entries if not entry.is_directory]
+    here = files.index(name) if name in files else -1
+    return files[here - 1] if here > 0 else None, files[here + 1] if 0 <= here < len(files) - 1 else None
+
+
 def file_page(
     heading: Heading,
     name: str,
-    entries: Sequence[Entry],
+    beside: Neighbours,
     content: str,
     facts: Sequence[tuple[str, str]],
     size: int,
     origin: str,
 ) -> bytes:
-    """The page of the file `name` in the folder of these entries.
+    """The page of the file `name` between its neighbours.
 
     `content` shows it, `facts` are words and what they are of this file, both as HTML; `origin` is the folder's
     absolute URL.
     """
-    files = [entry.name for entry in entries if not entry.is_directory]
-    here = files.index(name) if name in files else -1
-    before = files[here - 1] if here > 0 else None
-    after = files[here + 1] if 0 <= here < len(files) - 1 else None
-    near = [("prev", "Previous", before), ("next", "Next", after)]
+    near = [("prev", "Previous", beside[0]), ("next", "Next", beside[1])]
     href = words.encoded(name)
     return pages.fill(
         "file",

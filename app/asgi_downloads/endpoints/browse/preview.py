@@ -9,6 +9,7 @@ from html import escape
 from itertools import islice
 
 from asgi_downloads.endpoints.browse import words
+from asgi_downloads.storage.files.openfile import OpenFile
 
 MOST_READ = 1 << 20
 """Bytes that are read of a file for its preview."""
@@ -19,6 +20,15 @@ _MOST_JSON = 2 << 20
 
 _PICTURES = (b"image/avif", b"image/bmp", b"image/gif", b"image/jpeg", b"image/png", b"image/svg+xml", b"image/webp")
 _TOKEN = re.compile(r'"(?:[^"\\]++|\\.)*+"|[{}\[\],:]|[^\s{}\[\],:"]++')
+
+
+def element(kind: bytes, name: str, tracks: str, file: OpenFile) -> str:
+    """What shows a file of this type; may wait for the disk. Raises `FileChanged`."""
+    found = media_element(kind, name, tracks)
+    if found is not None:
+        return found
+    content = file.read_blocking(0, min(file.size, MOST_READ))
+    return text_element(kind, content, len(content) == file.size)
 
 
 def media_element(kind: bytes, name: str, tracks: str) -> str | None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from asgi_downloads.http.errors import HTTPError
 from asgi_downloads.responses.file import tree_at
 from asgi_downloads.responses.files import FilesEndpoint
-from asgi_downloads.storage.errors import NotFound, OutsideRoot
+from asgi_downloads.storage.errors import FileChanged, NotFound, OutsideRoot
 from asgi_downloads.storage.files.contents import Chosen, Contents, Folder, Joined
 from asgi_downloads.storage.files.entries import Entry, entries_blocking, sort_keys
 from asgi_downloads.storage.files.tree import Directory
@@ -118,7 +118,7 @@ class Held:
                 if files.delivery.private.hides_file(file.fd, file.stat):
                     return None
                 return file.read_blocking(0, min(file.size, most))
-        except NotFound:
+        except (NotFound, OutsideRoot, FileChanged):
             return None
 
     def close(self) -> None:

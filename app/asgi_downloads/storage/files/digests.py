@@ -3,6 +3,7 @@
 import hashlib
 import threading
 from collections import OrderedDict
+from collections.abc import Iterable
 from functools import cache, partial
 
 from asgi_downloads.storage.files.openfile import READ_LIMIT, OpenFile
@@ -17,6 +18,10 @@ class Digests:
         self._limit = limit
         self._jobs = jobs or Jobs("digests", threads=2, most=64)
         self._known: OrderedDict[FileState, bytes] = OrderedDict()
+
+    async def known(self, states: Iterable[FileState]) -> list[bytes | None]:
+        """The digest of each of these, if it is kept."""
+        return [self._known.get(state) for state in states]
 
     async def sha256(self, file: OpenFile) -> bytes:
         """The 32 bytes for the file as it was opened; raises `FileChanged` if it changes meanwhile, and `Busy`."""

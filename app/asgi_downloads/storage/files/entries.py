@@ -43,7 +43,8 @@ def entries_blocking(
 
     Directories come first, each kind in order. A link is what it leads to beneath `directory`; what leads
     out, is of another kind, `hidden` or `private` is not there.
-    Raises `NotFound` for what is no directory, `OutsideRoot`, `Exhausted`, `Unavailable`, and `Stopped` when told to stop.
+    Raises `NotFound` for what is no directory, `OutsideRoot`, `Exhausted`, `Unavailable`, and `Stopped` when told to
+    stop.
     """
     stop = stop or threading.Event()
     files: list[Entry] = []

@@ -22,6 +22,7 @@ from tests.support.cutting import cutting
 from tests.support.nginx import behind_nginx, get, raw
 from tests.support.serving import ROOT, Served, environment, serving
 from tests.support.tools import require
+from tests.system.test_own import ATTACKS
 
 SIZE = 16 << 20
 
@@ -210,6 +211,22 @@ def test_no_log_has_a_token(data: Path, keys: Path, tmp_path: Path) -> None:
         assert ours.count(f"/s/1.{kid}...") == 6
         for log in (site.access_log, ours, site.served.errors):
             assert token[-43:-6] not in log
+
+
+@pytest.mark.slow
+def test_no_path_leads_out_of_a_link(data: Path, keys: Path) -> None:
+    (data / "out").write_text("outout")
+    (data / "holiday" / "link").symlink_to("../out")
+    attacks = ["link", *(path.removeprefix("/media/") for path in ATTACKS if path.startswith("/media/"))]
+    with serving(data, "--link-keys-file", keys) as served:
+        port = int(served.url.rpartition(":")[2])
+        for path in ("holiday/", "holiday/notes.txt"):
+            link = sign_link(path, keys_file=keys).removesuffix("notes.txt")
+            for attack in attacks:
+                for query in ("", "?zip"):
+                    answer = raw(port, get(f"{link}{attack}{query}"))
+                    assert answer.split(b" ", 2)[1] in (b"404", b"400"), attack
+                    assert b"outout" not in answer
 
 
 # -- in a browser

@@ -213,7 +213,6 @@ def test_no_log_has_a_token(data: Path, keys: Path, tmp_path: Path) -> None:
             assert token[-43:-6] not in log
 
 
-@pytest.mark.slow
 def test_no_path_leads_out_of_a_link(data: Path, keys: Path) -> None:
     (data / "out").write_text("outout")
     (data / "holiday" / "link").symlink_to("../out")

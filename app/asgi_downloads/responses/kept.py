@@ -56,7 +56,7 @@ class Answer:
         """The file, if it can be had without waiting and is still that one."""
         try:
             file = self.tree.directory().open_cached(self.name)
-        except StorageError:
+        except (StorageError, OSError):
             return None
         if file is not None and not self.state.is_of(file.stat):
             file.close()

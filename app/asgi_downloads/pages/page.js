@@ -16,7 +16,10 @@ const number = new Intl.NumberFormat();
 each("time", (time) => { time.textContent = date.format(new Date(time.dateTime)); });
 each("data.size", (data) => { data.textContent = size(Number(data.value)); });
 each("data.count", (data) => { data.textContent = number.format(Number(data.value)); });
-each("[readonly]", (field) => field.addEventListener("focus", () => field.select()));
+each("[readonly]", (field) => {
+  field.value = field.value.replace(/https?:\/\/[^/]+/, location.origin); // a proxy may have told another host or port
+  field.addEventListener("focus", () => field.select());
+});
 
 const boxes = [...document.querySelectorAll("[name=m]")];
 const all = document.getElementById("all");

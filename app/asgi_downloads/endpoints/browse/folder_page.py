@@ -60,9 +60,12 @@ def folder_page(
         totals=_totals(folder, view),
         heads="".join(map(_head, _COLUMNS, [view] * len(_COLUMNS))),
         rows="\n".join(_row(entry, zips) for entry in folder.shown),
-        all='<input type="checkbox" id="all" aria-label="Select all on this page" hidden>' if zips else "",
+        all='<input type="checkbox" id="all" aria-label="Select all on this page" hidden>'
+        if zips and folder.shown
+        else "",
         pages=_pages(folder, view),
-        bar=_bar(folder, origin, view) if zips and folder.matching else "",
+        bar=_bar(folder, view) if zips and folder.matching else "",
+        address=_address(origin, view) if zips and folder.matching else "",
         readme=_readme(*readme) if readme else "",
     )
 
@@ -114,16 +117,19 @@ def _row(entry: Entry, zips: bool) -> str:
     )
 
 
-def _bar(folder: Folder, origin: str, view: View) -> str:
+def _bar(folder: Folder, view: View) -> str:
     size = f'<span class="more">, {words.size_element(folder.bytes)}</span>' if folder.bytes else ""
     label = "Download what was found" if view.q else "Download all"
-    query = urlencode([("q", view.q)] if view.q else [])
-    address = escape(f"{origin}?zip{'&' if query else ''}{query}")
     return (
         '<div class="bar"><button>Download selected<span class="more"> as ZIP</span></button>'
         f'<button form="whole" name="zip">{label}{size}</button><output id="total" form="ticks"></output></div>'
-        f'<label class="copy">Address of the whole as one ZIP <input readonly value="{address}"></label>'
     )
+
+
+def _address(origin: str, view: View) -> str:
+    query = urlencode([("q", view.q)] if view.q else [])
+    address = escape(f"{origin}?zip{'&' if query else ''}{query}")
+    return f'<label class="copy">Address of the whole as one ZIP <input readonly value="{address}"></label>'
 
 
 def _pages(folder: Folder, view: View) -> str:

@@ -121,7 +121,16 @@ def without_trouble(page: "Page") -> Iterator[None]:
 
 
 AXE = [
-    *("", "kinds/", "empty/", "nasty/", "many/?limit=150", "many/?page=2&sort=size&q=IMG_1&limit=100", "none/", "?page=0"),
+    *(
+        "",
+        "kinds/",
+        "empty/",
+        "nasty/",
+        "many/?limit=150",
+        "many/?page=2&sort=size&q=IMG_1&limit=100",
+        "none/",
+        "?page=0",
+    ),
     *(f"kinds/{name}?view" for name in ("notes.txt", "page.html", "photo.jpg", "report.pdf", "table.csv")),
     *(f"kinds/{name}?view" for name in ("drawing.svg", "film.mp4", "sound.wav", "data.json", "empty.csv", "binary")),
     "kinds/" + "long" * 50 + ".txt?view",

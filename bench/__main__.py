@@ -1,4 +1,4 @@
-"""The command line: `python -m bench quick | full | run | scaling | compare | report | fairness | list`."""
+"""The command line: `python -m bench quick | full | run | scaling | compare | report | fairness | folders | list`."""
 
 import argparse
 import os
@@ -11,7 +11,7 @@ from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench import environment, fairness, report, results
+from bench import environment, fairness, folders, report, results
 from bench.cases import BY_ID, CASES, Case
 from bench.data import Data, default_workdir
 from bench.results import Run
@@ -49,6 +49,7 @@ def _parser() -> argparse.ArgumentParser:
     show.add_argument("--into", type=Path, help="replace the benchmark section of this Markdown file")
     commands.add_parser("list", help="the cases and the targets")
     commands.add_parser("fairness", help="what one client can do to all, beside its bars")
+    commands.add_parser("folders", help="the page of a large folder, beside others'")
     return parser
 
 
@@ -66,6 +67,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _report(options)
         case "fairness":
             return _fairness()
+        case "folders":
+            return _folders()
         case _:
             return _measure(options)
 
@@ -74,6 +77,14 @@ def _fairness() -> int:
     """Print a Markdown table, a row as soon as it is measured."""
     print("| what is tried | measured | bar |\n| --- | ---: | ---: |")
     for row in fairness.rows():
+        print(row, flush=True)
+    return 0
+
+
+def _folders() -> int:
+    """Print a Markdown table, a row as soon as it is measured."""
+    print("| entries | page | first byte | whole | bytes | CPU |\n| ---: | --- | ---: | ---: | ---: | ---: |")
+    for row in folders.rows():
         print(row, flush=True)
     return 0
 

@@ -48,6 +48,7 @@ _FOLDER_ALLOW = ((b"allow", b"GET, HEAD, POST"),)
 _FILE_ALLOW = ((b"allow", b"GET, HEAD"),)
 _VARY: Header = (b"vary", b"Accept")
 _READMES = ("readme.md", "readme.txt", "readme")
+_LONGEST_README = max(map(len, _READMES))
 _MOST_README = 64 << 10
 _ATTEMPTS = 3
 
@@ -293,7 +294,7 @@ def _origin(exchange: Exchange, name: str = "") -> str:
 
 
 def _readme(held: Held, entries: Sequence[Entry]) -> tuple[str, str] | None:
-    names = {entry.name.lower(): entry.name for entry in reversed(entries)}
+    names = {entry.name.lower(): entry.name for entry in reversed(entries) if len(entry.name) <= _LONGEST_README}
     name = next((names[each] for each in _READMES if each in names), None)
     content = None if name is None else held.read_blocking(name, _MOST_README)
     return None if name is None or content is None else (name, content.decode("utf-8-sig", "replace"))

@@ -68,6 +68,10 @@ class Folder:
     shown: Sequence[Entry]
     first: int
     """Which of all the first one shown is, from 0."""
+    files: int
+    """How many of all that match are files."""
+    bytes: int
+    """What those hold."""
 
     @classmethod
     def of(cls, entries: Sequence[Entry], view: View) -> "Folder":
@@ -82,15 +86,9 @@ class Folder:
             matching.sort(key=lambda entry: not entry.is_directory)
         limit = view.limit or len(matching)
         first = (view.page - 1) * limit
-        return cls(matching, matching[first : first + limit], first)
-
-    @property
-    def files(self) -> int:
-        return sum(not entry.is_directory for entry in self.matching)
-
-    @property
-    def bytes(self) -> int:
-        return sum(entry.size for entry in self.matching)
+        directories = sum(name.endswith("/") for _, name, _, _ in matching)
+        size = sum(size for _, _, size, _ in matching)
+        return cls(matching, matching[first : first + limit], first, len(matching) - directories, size)
 
 
 def matches(entries: Sequence[Entry], q: str) -> list[Entry]:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from asgi_downloads.storage.errors import NotFound, OutsideRoot, from_oserror
 from asgi_downloads.storage.files.hidden import NOTHING, Hidden
 from asgi_downloads.storage.files.private import NOTHING_PRIVATE, Private
-from asgi_downloads.storage.files.tree import DIRECTORY_FLAGS, Directory, decode, encode
+from asgi_downloads.storage.files.tree import DIRECTORY_FLAGS, Directory, decode
 from asgi_downloads.storage.jobs import Stopped
 
 _DIGITS = re.compile("([0-9]+)")
@@ -53,12 +53,12 @@ def entries_blocking(
     try:
         if private.hides_file(fd, os.fstat(fd)):
             raise NotFound
-        names = [name for name in map(decode, os.listdir(fd)) if not hidden.hides(name)]
-        for key, name in zip(sort_keys(names), names, strict=True):
+        found = {name: there for there in os.listdir(fd) if not hidden.hides(name := decode(there))}
+        for key, (name, there) in zip(sort_keys(list(found)), found.items(), strict=True):
             if stop.is_set():
                 raise Stopped
             try:
-                status = os.stat(encode(name), dir_fd=fd, follow_symlinks=False)
+                status = os.stat(there, dir_fd=fd, follow_symlinks=False)
                 if stat.S_ISLNK(status.st_mode):
                     status = _follow(directory, at + name, private)
             except (FileNotFoundError, NotFound, OutsideRoot):  # removed meanwhile, or a link that leads nowhere

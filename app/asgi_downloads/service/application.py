@@ -42,7 +42,7 @@ class Application:
         self._checksums = Checksums(settings.state_dir)
         self._sources: dict[str, RowSource | MissingExtra] = {}
         self._users = self._rows(settings.database_url)
-        delivery = Delivery(Digests(), settings.cache_control.encode(), settings.etag == "portable")
+        delivery = Delivery(Digests(self._checksums), settings.cache_control.encode(), settings.etag == "portable")
         ready = Readiness({"data": self._check_data, "database": self._check_database})
         archives = Archives(self._checksums, may_omit=settings.unreadable == "skip")
         self._probes = Jobs("probes", 1)

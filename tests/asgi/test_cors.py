@@ -99,11 +99,13 @@ def test_a_preflight_of_nobody_we_know_is_a_method_that_is_not_there(data: Path)
     assert b"access-control-allow-origin" not in answer.headers
 
 
-def test_the_answer_kept_for_one_origin_is_not_given_to_another(data: Path) -> None:
+def test_the_answer_kept_for_one_origin_is_not_given_to_another(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("asgi_downloads.storage.files.state.SETTLING_NS", -1)  # so that it is kept
     app = served(data, "https://a.example", "https://b.example")
     for origin in (ORIGIN, OTHER, ORIGIN):
         answer = exchange(app, "/file/notes.txt", headers=[origin])
-        assert answer.headers[b"access-control-allow-origin"] == origin[1]
+        names = [(name, value) for name, value in answer.events[0]["headers"] if name == b"access-control-allow-origin"]
+        assert names == [(b"access-control-allow-origin", origin[1])]
 
 
 def test_one_around_another_says_it_once(data: Path) -> None:

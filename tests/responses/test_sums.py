@@ -72,6 +72,14 @@ def test_what_is_the_services_own_has_none(tmp_path: Path) -> None:
     assert exchange(app, "/media/?sha256").content == line("a", b"a")
 
 
+def test_the_page_gives_them_as_well(root: Path) -> None:
+    app = create_app(Settings(data_dir=root, browse=True))
+    assert exchange(app, "/browse/sub/deep/?sha256").content == line("film.mp4", FILES["sub/deep/film.mp4"])
+    assert exchange(app, "/browse/sub/deep/film.mp4?sha256").content == line("film.mp4", FILES["sub/deep/film.mp4"])
+    assert [exchange(app, f"/browse/{name}?sha256").status for name in ("none", "none/", ".secret", "out")] == [404] * 4
+    assert b".hidden" not in exchange(app, "/browse/?sha256").content
+
+
 ODD = ["plain", "two words", " lead", "back\\slash", "new\nline", "carriage\rreturn", "\\n", "caf\udce9", "日本"]
 
 

@@ -48,6 +48,7 @@ FREE = {
     "link_grace": "2h",
     "link_max": "3d",
     "link_forever": "yes",
+    "docs": "false",
     "cors_origins": "https://a.example, https://b.example:8443",
 }
 LIMITED = {
@@ -300,6 +301,10 @@ def cors_origins(place: Place) -> None:
     assert allowed == [*ORIGINS[:2], None]
 
 
+def docs(place: Place) -> None:
+    assert [place.get(url)[0].status for url in ("/docs", "/openapi.json")] == [404, 404]
+
+
 def uds(place: Place) -> None:
     assert place.served.line.endswith(f" on unix:{place.here / 's'}")
 
@@ -353,6 +358,7 @@ CHECKS: dict[str, list[Callable[[Place], None]]] = {
             link_grace,
             link_forever,
             cors_origins,
+            docs,
         ),
     ],
     "limited": [uds, log_level, max_downloads_per_client, max_downloads, rate_limit, the_end],

@@ -16,7 +16,7 @@ from asgi_downloads.endpoints.health import Readiness
 from asgi_downloads.endpoints.links.keys import KeysError, LinkKeys
 from asgi_downloads.responses.delivery import Delivery
 from asgi_downloads.responses.kept import Kept
-from asgi_downloads.service.routes import table
+from asgi_downloads.service.routes import described, table
 from asgi_downloads.service.setting import SettingsError
 from asgi_downloads.service.settings import Settings
 from asgi_downloads.storage.errors import MissingExtra, StorageError
@@ -49,6 +49,8 @@ class Application:
         self._probes = Jobs("probes", 1)
         self._keys = _link_keys(settings)
         self.routes = (*routes, *table(settings, delivery, archives, self._rows, self._made, ready, self._keys))
+        if settings.docs:
+            self.routes = described(self.routes)
         self._http: ASGIApp = Kept(Guard(Router(self.routes)))
         if settings.cors_origins:
             self._http = Cors(self._http, settings.cors_origins)

@@ -105,6 +105,7 @@ class Settings:
     max_downloads: int = setting(0, whole(0, 1_000_000), "answers at a time, in all; 0: any number")
     max_downloads_per_client: int = setting(0, whole(0, 1_000_000), "answers at a time to one address; 0: any number")
     rate_limit: int = setting(0, size(0, 1 << 40), "bytes per second for one answer; 0: as fast as it goes")
+    docs: bool = setting(True, SWITCH, "answer /docs and /openapi.json, which describe all URLs")
     cors_origins: tuple[str, ...] = setting(
         (), ORIGINS, "origins whose scripts may read answers, as https://a.example; or *"
     )

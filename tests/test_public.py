@@ -25,6 +25,7 @@ HOMES = {
     "lifespan": "asgi_downloads.service.application",
     "create_app": "asgi_downloads.service.application",
     "Settings": "asgi_downloads.service.settings",
+    "openapi": "asgi_downloads.service.openapi",
     "run": "asgi_downloads.server.process.run",
     "sign_link": "asgi_downloads.endpoints.links.signing",
 }

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from asgi_downloads.responses.zip import ZipResponse
     from asgi_downloads.server.process.run import run
     from asgi_downloads.service.application import create_app, lifespan
+    from asgi_downloads.service.openapi import openapi
     from asgi_downloads.service.own import OwnDirectory, OwnExport
     from asgi_downloads.service.settings import Settings
 
@@ -36,6 +37,7 @@ __all__ = [
     "__version__",
     "create_app",
     "lifespan",
+    "openapi",
     "run",
     "sign_link",
 ]
@@ -54,6 +56,7 @@ _HOMES = {
     "Settings": "asgi_downloads.service.settings",
     "create_app": "asgi_downloads.service.application",
     "lifespan": "asgi_downloads.service.application",
+    "openapi": "asgi_downloads.service.openapi",
     "sign_link": "asgi_downloads.endpoints.links.signing",
     "run": "asgi_downloads.server.process.run",
 }

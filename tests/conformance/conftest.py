@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.conformance import tree
+from tests.conformance.described import Document
 from tests.conformance.in_process import Unavailable
 from tests.conformance.run import Bench, Recorder, SetupFailed
 from tests.conformance.targets import Fleet, Reference, Service
@@ -44,6 +45,11 @@ def references(data_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
 def fleet(data_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
     with Fleet(Service(), data_dir, tmp_path_factory.mktemp("targets")) as fleet:
         yield fleet
+
+
+@pytest.fixture(scope="session")
+def document(data_dir: Path) -> Document:
+    return Document(data_dir)
 
 
 @pytest.fixture(scope="session")

@@ -22,10 +22,14 @@ class Bench:
         self.target = target
         self._without_validators = without_validators
         self._validators: dict[bytes, tuple[str, str]] = {}
+        self.last: list[tuple[Request, Answer]] = []
+        """What was asked last, and answered."""
 
     def perform(self, case: Case) -> list[Answer]:
         """The answers to the exchange of `case`. Raises `SetupFailed` if a validator that it needs is missing."""
-        return self.target.exchange([self._filled(request) for request in case.exchange])
+        answers = self.target.exchange([self._filled(request) for request in case.exchange])
+        self.last = list(zip(case.exchange, answers, strict=False))
+        return answers
 
     def _filled(self, request: Request) -> Request:
         if not any("{" in value for _, value in request.headers):

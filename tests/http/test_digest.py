@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asgi_downloads.http.digest import repr_digest, wants_sha256
+from asgi_downloads.http.digest import digest_line, wanted_fields
 
 
 @dataclass(frozen=True)
@@ -48,19 +48,58 @@ CASES = [
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
-def test_wants_sha256(case: Case) -> None:
-    assert wants_sha256([(b"want-repr-digest", line) for line in case.lines]) is case.want
+def test_wanted_by_rfc_9530(case: Case) -> None:
+    found = wanted_fields([(b"want-repr-digest", line) for line in case.lines])
+    assert found == ((b"repr-digest",) if case.want else ())
 
 
-@given(st.one_of(st.binary(max_size=30), st.text('sha-256=1,; "a', max_size=30).map(str.encode)))
+OLD_CASES = [
+    Case("absent", (), False),
+    Case("as aria2 asks", (b"SHA-512;q=1, SHA-256;q=1, SHA;q=0.1",), True),
+    Case("without a weight", (b"sha-256",), True),
+    Case("names are of any case", (b"Sha-256",), True),
+    Case("with spaces", (b"md5 , sha-256 ; q=0.3",), True),
+    Case("a small weight", (b"SHA-256;q=0.001",), True),
+    Case("in the second line", (b"md5", b"sha-256;q=1.000"), True),
+    Case("0 is not acceptable", (b"SHA-256;q=0",), False),
+    Case("0.000 is not either", (b"SHA-256;q=0.000, MD5;q=0.3",), False),
+    Case("another algorithm only", (b"SHA-512;q=1",), False),
+    Case("a longer name is another", (b"sha-256x, x-sha-256, sha-256-x",), False),
+    Case("more than 1 is no weight", (b"sha-256;q=2",), False),
+    Case("less than 0 is no weight", (b"sha-256;q=-1",), False),
+    Case("four digits are no weight", (b"sha-256;q=0.0001",), False),
+    Case("another parameter is none", (b"sha-256;p=1",), False),
+    Case("an empty value", (b"",), False),
+    Case("one strange member does not spoil its neighbours", (b",, @;;, sha-256",), True),
+]
+
+
+@pytest.mark.parametrize("case", OLD_CASES, ids=lambda case: case.id)
+def test_wanted_by_rfc_3230(case: Case) -> None:
+    assert wanted_fields([(b"want-digest", line) for line in case.lines]) == ((b"digest",) if case.want else ())
+
+
+def test_both_may_be_wanted() -> None:
+    assert wanted_fields([(b"want-digest", b"sha-256"), (b"want-repr-digest", b"sha-256=1")]) == (
+        b"repr-digest",
+        b"digest",
+    )
+
+
+@given(st.one_of(st.binary(max_size=30), st.text('sha-256=1,; "aq.', max_size=30).map(str.encode)))
 def test_no_value_breaks_it(value: bytes) -> None:
-    assert wants_sha256([(b"want-repr-digest", value)]) in (True, False)
+    assert set(wanted_fields([(b"want-repr-digest", value), (b"want-digest", value)])) <= {b"repr-digest", b"digest"}
 
 
 def test_repr_digest_is_a_byte_sequence_in_a_dictionary() -> None:
     digest = hashlib.sha256(b"x").digest()
-    name, value = repr_digest(digest)
+    name, value = digest_line(b"repr-digest", digest)
     assert name == b"repr-digest"
     assert value.startswith(b"sha-256=:")
     assert value.endswith(b":")
     assert base64.b64decode(value[9:-1], validate=True) == digest
+
+
+def test_digest_is_base64_behind_the_name_in_capitals() -> None:
+    digest = hashlib.sha256(b"x").digest()
+    assert digest_line(b"digest", digest) == (b"digest", b"SHA-256=" + base64.b64encode(digest))

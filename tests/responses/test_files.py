@@ -70,13 +70,26 @@ CASES = [
     Case("/sub?zip", 404, given={"bundle": True}),
     Case("/none/?zip", 404, given={"bundle": True}),
     Case("/a.txt/?zip", 404, given={"bundle": True}),
+    Case("/a.txt?sha256", want={b"content-type": TEXT, b"content-disposition": b'inline; filename="a.txt.sha256"'}),
+    Case("/a.txt?download=1&sha256=", want={b"cache-control": b"no-store", b"x-content-type-options": b"nosniff"}),
+    Case("/a.txt?sha256sum", want={b"content-length": b"5"}),
+    Case("/a.txt?zip", want={b"content-length": b"5"}),
+    Case("/none?sha256", 404),
+    Case("/.secret?sha256", 404),
+    Case("/out?sha256", 404),
+    Case("/sub?sha256", 404, given={"bundle": True}),
+    Case("/sub/?sha256", 404),
+    Case("/sub/?sha256", given={"bundle": True}, want={b"content-disposition": b'inline; filename="SHA256SUMS"'}),
+    Case("/none/?sha256", 404, given={"bundle": True}),
+    Case("/a.txt/?sha256", 404, given={"bundle": True}),
 ]
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.path} {case.given}")
 @pytest.mark.parametrize("mounted", ["", "/media"])
-def test_an_answer(case: Case, mounted: str, root: Path) -> None:
-    found = answer(Files(root, **case.given), mounted + case.path, root_path=mounted)
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_an_answer(case: Case, method: str, mounted: str, root: Path) -> None:
+    found = answer(Files(root, **case.given), mounted + case.path, method, root_path=mounted)
     assert found.status == case.status
     assert {name: found.headers.get(name) for name in case.want} == case.want
     assert b"outside" not in found.content

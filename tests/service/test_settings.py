@@ -99,6 +99,14 @@ TEXTS = [
     Text("no-socket", "uds", "", good=True),
     Text("switch-yes", "access_log", "Yes", good=True),
     Text("switch-perhaps", "access_log", "perhaps", good=False),
+    Text("no-origin", "cors_origins", "", good=True),
+    Text("an-origin-of-an-app", "cors_origins", "capacitor://localhost", good=True),
+    Text("an-origin-with-a-slash", "cors_origins", "https://a.example/", good=False),
+    Text("an-origin-without-a-scheme", "cors_origins", "a.example", good=False),
+    Text("all-origins-and-one", "cors_origins", "*,https://a.example", good=False),
+    Text("the-origin-of-nobody", "cors_origins", "null", good=False),
+    Text("an-origin-in-capitals", "cors_origins", "HTTPS://a.example", good=False),
+    Text("a-comma-too-many", "cors_origins", "https://a.example,", good=False),
     Text("host-empty", "host", "", good=False),
 ]
 
@@ -129,6 +137,9 @@ MEANS = [
     Means("text-for-a-number", "chunk_size", "64K", 65536),
     Means("nothing", "uds", None, None),
     Means("nothing-as-text", "uds", "", None),
+    Means("origins", "cors_origins", "https://a.example, http://b:80", ("https://a.example", "http://b:80")),
+    Means("origins-as-a-list", "cors_origins", ["https://a.example"], ("https://a.example",)),
+    Means("all-origins", "cors_origins", "*", ("*",)),
     Means("switch", "metrics", True, True),
 ]
 

@@ -48,6 +48,8 @@ FREE = {
     "link_grace": "2h",
     "link_max": "3d",
     "link_forever": "yes",
+    "docs": "false",
+    "cors_origins": "https://a.example, https://b.example:8443",
 }
 LIMITED = {
     "log_level": "critical",
@@ -58,6 +60,9 @@ LIMITED = {
     "rate_limit": "1M",
 }
 """Those whose effects would be in the way of the others'."""
+
+
+ORIGINS = ("https://a.example", "https://b.example:8443", "https://c.example")
 
 
 @dataclass(frozen=True)
@@ -291,6 +296,15 @@ def browse_title(place: Place) -> None:
     assert b"<title>What we have</title>" in place.get("/browse/", Accept="text/html")[1]
 
 
+def cors_origins(place: Place) -> None:
+    allowed = [place.get("/livez", Origin=origin)[0].getheader("access-control-allow-origin") for origin in ORIGINS]
+    assert allowed == [*ORIGINS[:2], None]
+
+
+def docs(place: Place) -> None:
+    assert [place.get(url)[0].status for url in ("/docs", "/openapi.json")] == [404, 404]
+
+
 def uds(place: Place) -> None:
     assert place.served.line.endswith(f" on unix:{place.here / 's'}")
 
@@ -343,6 +357,8 @@ CHECKS: dict[str, list[Callable[[Place], None]]] = {
             revoked_links_file,
             link_grace,
             link_forever,
+            cors_origins,
+            docs,
         ),
     ],
     "limited": [uds, log_level, max_downloads_per_client, max_downloads, rate_limit, the_end],

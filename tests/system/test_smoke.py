@@ -57,6 +57,8 @@ ROWS = [
     Row("/livez"),
     Row("/readyz", away=503),
     Row("/healthz"),
+    Row("/docs"),
+    Row("/openapi.json"),
     Row("/metrics"),
     Row("/", 307),
     Row("/browse", 308),

@@ -16,16 +16,22 @@ MOST = (1 << 63) - 1
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """A query parameter. `default` is used where it is absent; with `choices` it is one of those texts."""
+    """A query parameter, as it is read and as it is described.
+
+    `default` is used where it is absent; with `choices` it is one of those texts.
+    """
 
     name: str
-    type: ParameterType = "text"
+    type: ParameterType | Literal["flag", "words"] = "text"
+    """A flag is there or not, whatever its value; words have commas between, and the endpoint knows which there are."""
     required: bool = False
     default: Value = None
     choices: tuple[str, ...] = ()
     least: int = -MOST - 1
     most: int = MOST
     """Of a whole number, both inclusive."""
+    help: str = ""
+    """A line for who asks."""
 
     def read(self, query: Query) -> Value:
         """The value; a moment without a zone is in UTC. What cannot be used is noted in `query`."""

@@ -21,7 +21,9 @@ class Route:
 
     Below a prefix the endpoint is mounted: `root_path` has it, and methods are the endpoint's to refuse. A `probe` is
     asked by orchestrators: no limit keeps it waiting. The rest describes it: a `name` of its own, a line of `summary`,
-    the query `parameters` that it reads, and the `answers` that are special to it, each with its meaning.
+    the query `parameters` that it reads, and the `answers` that are special to it, each with its meaning; the media
+    `types` of its content, the `kind` of answers that it gives, as `service/openapi.py` names them, and `fields` of
+    theirs that others of the kind lack.
     """
 
     template: str
@@ -31,6 +33,9 @@ class Route:
     parameters: tuple[Parameter, ...] = ()
     answers: Mapping[int, str] = field(default_factory=dict)
     probe: bool = False
+    types: tuple[str, ...] = ("*/*",)
+    kind: str = ""
+    fields: tuple[str, ...] = ()
 
 
 class Router:

@@ -15,8 +15,8 @@ from asgi_downloads.storage.files.private import NOTHING_PRIVATE, Private
 from asgi_downloads.storage.files.tree import Tree
 
 MISSING = "Bundle not found"
-COMPRESSION = Parameter("compression", default="store", choices=tuple(PACKINGS))
-RECURSIVE = Parameter("recursive", "boolean", default=False)
+COMPRESSION = Parameter("compression", default="store", choices=tuple(PACKINGS), help="How files are packed")
+RECURSIVE = Parameter("recursive", "boolean", default=False, help="With the files of directories below")
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,14 +7,17 @@ DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t"}
 FORM = {
     parameter.name: parameter
     for parameter in (
-        Parameter("format", default="csv", choices=("csv", "jsonl")),
-        Parameter("delimiter", default="comma", choices=tuple(DELIMITERS)),
-        Parameter("excel", "boolean", default=False),
-        Parameter("columns"),
-        Parameter("limit", "integer", least=1),
+        Parameter("format", default="csv", choices=("csv", "jsonl"), help="CSV, or a JSON object in each line"),
+        Parameter("delimiter", default="comma", choices=tuple(DELIMITERS), help="What stands between the columns"),
+        Parameter("excel", "boolean", default=False, help="As spreadsheets like it: a mark, and no formulas"),
+        Parameter("columns", "words", help="Which columns, in which order"),
+        Parameter("limit", "integer", least=1, help="So many rows at most"),
     )
 }
-"""By name. `columns` are words with commas between, which the export knows."""
+"""By name."""
 
-SPAN = (Parameter("since", "datetime"), Parameter("until", "datetime"))
-"""Of the users: inclusive, exclusive."""
+SPAN = (
+    Parameter("since", "datetime", help="Created at this moment or later"),
+    Parameter("until", "datetime", help="Created before this moment"),
+)
+"""Of the users."""

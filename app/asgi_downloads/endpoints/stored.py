@@ -20,7 +20,7 @@ LONGEST = 255
 """Characters of a name; none has more on any file system of Linux, so that nothing is made of longer ones."""
 
 
-AS_DOWNLOAD = Parameter("download", "boolean", default=False)
+AS_DOWNLOAD = Parameter("download", "boolean", default=False, help="To be saved")
 
 
 def _download(name: str, exchange: Exchange) -> Shown:

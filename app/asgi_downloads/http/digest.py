@@ -1,9 +1,10 @@
-"""Integrity of the whole representation: RFC 9530, read with the grammar of RFC 9651. Computing is done elsewhere."""
+"""Integrity of the whole representation: RFC 9530, read with the grammar of RFC 9651, and what it obsoletes, RFC 3230,
+which download managers speak. Computing is done elsewhere."""
 
 import base64
 import re
 
-from asgi_downloads.http.headers import combined
+from asgi_downloads.http.headers import combined, elements
 from asgi_downloads.http.message import Header, Headers
 
 # RFC 9651 §3.2: a dictionary. Only integers are weights; other values are read over, so that one strange member
@@ -21,15 +22,26 @@ _COMMA = re.compile(rb"[ \t]*,[ \t]*")
 _WEIGHT = re.compile(rb"10|[0-9]")  # RFC 9530 §4: 0 to 10, and 0 is "not acceptable"
 
 
-def wants_sha256(headers: Headers) -> bool:
-    """Whether Want-Repr-Digest asks for sha-256, the one algorithm we offer."""
+# RFC 3230 §4.1.1, §4.3.1: names in any case; without q, or with one above 0, it is wanted.
+_WANTED = re.compile(rb"sha-256(?:[ \t]*;[ \t]*q=(?:0\.[0-9]{0,2}[1-9][0-9]{0,2}|1(?:\.0*)?))?", re.IGNORECASE)
+
+
+def wanted_fields(headers: Headers) -> tuple[bytes, ...]:
+    """The fields that are asked for with SHA-256, the one algorithm we offer: `repr-digest`, `digest`."""
+    fields = []
     value = combined(headers, b"want-repr-digest")
-    return value is not None and _preferences(value).get(b"sha-256", 0) > 0
+    if value is not None and _preferences(value).get(b"sha-256", 0) > 0:
+        fields.append(b"repr-digest")
+    value = combined(headers, b"want-digest")
+    if value is not None and any(_WANTED.fullmatch(element) for element in elements(value)):
+        fields.append(b"digest")
+    return tuple(fields)
 
 
-def repr_digest(sha256: bytes) -> Header:
-    """The Repr-Digest line for the 32 bytes of the whole representation's SHA-256, also in a 206."""
-    return b"repr-digest", b"sha-256=:%b:" % base64.b64encode(sha256)
+def digest_line(field: bytes, sha256: bytes) -> Header:
+    """The line of one of those fields for the 32 bytes of the whole representation's SHA-256, also in a 206."""
+    form = b"sha-256=:%b:" if field == b"repr-digest" else b"SHA-256=%b"
+    return field, form % base64.b64encode(sha256)
 
 
 def _preferences(value: bytes) -> dict[bytes, int]:

@@ -12,12 +12,12 @@ from asgi_downloads.http.validators import http_date
 _DECISIVE = frozenset(
     {b"if-match", b"if-unmodified-since", b"if-none-match", b"if-modified-since", b"if-range", b"range"}
 )
-_OUT_OF_THE_ORDINARY = _DECISIVE | {b"want-repr-digest"}
+_OUT_OF_THE_ORDINARY = _DECISIVE | {b"want-repr-digest", b"want-digest"}
 _ACCEPT_RANGES = (b"accept-ranges", b"bytes")
 
 # Of `Representation.fields`, those that describe the content itself. Who has the content has them.
 _METADATA = frozenset({b"content-encoding", b"content-language", b"content-disposition"})
-_METADATA_AND_DIGEST = _METADATA | {b"repr-digest"}
+_METADATA_AND_DIGEST = _METADATA | {b"repr-digest", b"digest"}
 
 
 def plan(

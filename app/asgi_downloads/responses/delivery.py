@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, suppress
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 
 from asgi_downloads.asgi.answer import send_whole
@@ -12,12 +12,12 @@ from asgi_downloads.asgi.extensions import EXACT_DATE
 from asgi_downloads.asgi.respond import respond
 from asgi_downloads.bodies.stored_file import StoredFile
 from asgi_downloads.http import validators
-from asgi_downloads.http.digest import repr_digest, wants_sha256
+from asgi_downloads.http.digest import digest_line, wanted_fields
 from asgi_downloads.http.message import Header, Plan, Representation
 from asgi_downloads.http.offload import offload
 from asgi_downloads.http.plan import is_plain, plan
 from asgi_downloads.responses.kept import keep
-from asgi_downloads.storage.errors import Busy, FileChanged, NotFound
+from asgi_downloads.storage.errors import FileChanged, NotFound
 from asgi_downloads.storage.files.digests import Digests
 from asgi_downloads.storage.files.openfile import OpenFile
 from asgi_downloads.storage.files.private import NOTHING_PRIVATE, Private
@@ -66,18 +66,22 @@ class Delivery:
         """
 
         async def answer(file: OpenFile) -> None:
-            if self.private.hides_file(file.fd, file.stat):
-                raise NotFound
+            self.refuse_private(file)
             representation = await self.represent(exchange, file, shown)
             decided = plan(exchange.method, exchange.headers, representation, now=int(time.time()))
             if self.accel_prefix and decided.segments and is_plain(exchange.headers):
                 await send_whole(exchange, 200, offload(decided.headers, self.accel_prefix + shown.name))
                 return
-            await respond(exchange, decided, StoredFile(file))
+            await self.respond(exchange, decided, file)
             if not self.accel_prefix:
                 keep(exchange.scope, decided, representation, file, tree, shown.name)
 
         await with_file(lambda: tree.open(shown.name), answer)
+
+    def refuse_private(self, file: OpenFile) -> None:
+        """Raise `NotFound` for a file that is not there for anybody."""
+        if self.private.hides_file(file.fd, file.stat):
+            raise NotFound
 
     async def represent(self, exchange: Exchange, file: OpenFile, shown: Shown) -> Representation:
         """What a 200 would say of this open file."""
@@ -85,10 +89,10 @@ class Delivery:
         fields = shown.fields
         if all(name != b"cache-control" for name, _ in fields):
             fields = ((b"cache-control", self.cache_control), *fields)
-        if wants_sha256(exchange.headers):
-            with suppress(Busy):  # RFC 9530 §4: a preference, which may go unmet
-                digest = await exchange.while_connected(lambda: self.digests.sha256(file))
-                fields = (*fields, repr_digest(digest))
+        if wanted := wanted_fields(exchange.headers):
+            digest = await exchange.while_connected(lambda: self.digests.soon(file))
+            if digest is not None:  # RFC 9530 §4: a preference, which may go unmet
+                fields = (*fields, *(digest_line(field, digest) for field in wanted))
         modified = shown.last_modified
         if modified is None:
             modified = file.stat.st_mtime_ns // 1_000_000_000
@@ -104,6 +108,13 @@ class Delivery:
         """The answer with this open file; raises `HTTPError` 400, 412 and 416."""
         representation = await self.represent(exchange, file, shown)
         return plan(exchange.method, exchange.headers, representation, now=int(time.time()))
+
+    async def respond(self, exchange: Exchange, plan: Plan, file: OpenFile) -> None:
+        """Send what is planned of this file; a digest that it lacks is computed meanwhile, for a resume or the next."""
+        wanted = plan.segments and wanted_fields(exchange.headers)
+        lacks = wanted and all(name not in wanted for name, _ in plan.headers)
+        async with self.digests.meanwhile(file) if lacks else nullcontext():
+            await respond(exchange, plan, StoredFile(file))
 
 
 async def with_file(

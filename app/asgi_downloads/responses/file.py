@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import Literal
 
 from asgi_downloads.asgi.exchange import Exchange
-from asgi_downloads.asgi.respond import respond
-from asgi_downloads.bodies.stored_file import StoredFile
 from asgi_downloads.http import validators
 from asgi_downloads.http.disposition import Kind
 from asgi_downloads.http.message import with_status
@@ -72,7 +70,7 @@ class FileResponse(Response):
 
         async def send(file: OpenFile) -> None:
             decided = await self._delivery.plan(asked, file, self._shown())
-            await respond(asked, with_status(decided, self.status_code), StoredFile(file))
+            await self._delivery.respond(asked, with_status(decided, self.status_code), file)
 
         await with_file(self._open, send)
 

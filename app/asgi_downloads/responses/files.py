@@ -15,6 +15,7 @@ from asgi_downloads.http.errors import HTTPError
 from asgi_downloads.http.parameters import Query
 from asgi_downloads.responses.delivery import NO_CACHE, Delivery, Shown
 from asgi_downloads.responses.show import WAYS, Show
+from asgi_downloads.responses.sums import send_sum, send_sums
 from asgi_downloads.responses.zip_delivery import Bundle, ZipDelivery, archives
 from asgi_downloads.storage.errors import NotFound, OutsideRoot
 from asgi_downloads.storage.files.contents import Folder
@@ -22,12 +23,18 @@ from asgi_downloads.storage.files.digests import digests
 from asgi_downloads.storage.files.hidden import Hidden
 from asgi_downloads.storage.files.tree import Tree
 
+SUMS = "sha256"
+"""The parameter that asks for digests of files as text, in place of the files."""
+
 ALLOW = ((b"allow", b"GET, HEAD"),)  # RFC 9110 §15.5.6
 
 
 @dataclass(frozen=True, slots=True)
 class FilesEndpoint:
-    """An ASGI callable that answers with what lies below `tree`, at any depth; with `archive`, `folder/?zip` too."""
+    """An ASGI callable that answers with what lies below `tree`, at any depth, and `?sha256` of it.
+
+    With `archive`, `folder/?zip` is there too, and `folder/?sha256`.
+    """
 
     tree: Tree
     show: Callable[[str], Shown]
@@ -48,19 +55,31 @@ class FilesEndpoint:
             raise HTTPError(404)
         try:
             if path and not path.endswith("/"):
-                await self.delivery.send(exchange, self.tree, self.show(path))
-            elif self.archive is not None and Query(exchange.query_string).flag("zip"):
-                name = path[:-1].rpartition("/")[2] or self.tree.root.name
-                folder = Folder(self.tree.directory(), True, path, self.hidden, self.delivery.private)
-                await self.archive.send(exchange, Bundle(folder, f"{name}.zip", PACKINGS["store"]))
-            elif self.page:
+                if SUMS.encode() in exchange.query_string and Query(exchange.query_string).flag(SUMS):
+                    await send_sum(exchange, self.delivery, self.tree, path)
+                else:
+                    await self.delivery.send(exchange, self.tree, self.show(path))
+            elif not (self.archive and await self._send_folder(exchange, path, self.archive)):
+                if not self.page:
+                    raise NotFound
                 root = scope.get("root_path", "").removesuffix(self.url)
                 location = quote(f"{root}{self.page}/{path}", safe="/", errors="surrogateescape").encode()
                 await send_whole(exchange, 307, [(b"location", location), (b"content-length", b"0")])
-            else:
-                raise NotFound
         except (NotFound, OutsideRoot):  # links that lead out are as little there as hidden names
             raise HTTPError(404) from None
+
+    async def _send_folder(self, exchange: Exchange, path: str, archive: ZipDelivery) -> bool:
+        """Whether it was asked for in a form that there is."""
+        query = Query(exchange.query_string)
+        folder = Folder(self.tree.directory(), True, path, self.hidden, self.delivery.private)
+        if query.flag("zip"):
+            name = path[:-1].rpartition("/")[2] or self.tree.root.name
+            await archive.send(exchange, Bundle(folder, f"{name}.zip", PACKINGS["store"]))
+        elif query.flag(SUMS):
+            await send_sums(exchange, self.delivery, folder, may_omit=archive.archives.may_omit)
+        else:
+            return False
+        return True
 
 
 def path_below(scope: Scope) -> str:
@@ -79,8 +98,9 @@ class Files:
 
     `show` is "inline" (with the type of the name; HTML, SVG and XML in a sandbox), "download" (saved, without a type)
     or "video" (played). A name that matches a pattern of `hide` is 404, at any depth. With `bundle`, `folder/?zip` is
-    that folder as one ZIP archive, sub-folders included, with a length, a validator and ranges. `cache_control` is
-    "no-cache" if not given: keep it, and ask before each use.
+    that folder as one ZIP archive, sub-folders included, with a length, a validator and ranges, and `folder/?sha256`
+    what `sha256sum -c` reads; `file?sha256` is there in any case. `cache_control` is "no-cache" if not given: keep it,
+    and ask before each use.
 
     Links are followed where they stay beneath the directory. What is not there, or is no file, is 404; the directory
     itself may come later.

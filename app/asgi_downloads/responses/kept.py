@@ -15,7 +15,7 @@ from asgi_downloads.asgi.respond import respond
 from asgi_downloads.asgi.types import ASGIApp, Receive, Scope, Send
 from asgi_downloads.bodies.base import Held
 from asgi_downloads.bodies.stored_file import StoredFile
-from asgi_downloads.http.digest import wants_sha256
+from asgi_downloads.http.digest import wanted_fields
 from asgi_downloads.http.errors import HTTPError
 from asgi_downloads.http.message import Header, Plan, Representation
 from asgi_downloads.http.plan import is_plain, plan
@@ -142,7 +142,7 @@ def _may_be_answered(scope: Scope) -> bool:
     """Whether the file alone decides: not the method, a digest, or an encoded slash that may make another name."""
     if scope["method"] not in ("GET", "HEAD") or b"%2f" in scope.get("raw_path", b"").lower():
         return False
-    return not wants_sha256(scope["headers"])
+    return not wanted_fields(scope["headers"])
 
 
 def keep(scope: Scope, plan: Plan, representation: Representation, file: OpenFile, tree: Tree, name: str) -> None:
@@ -150,7 +150,7 @@ def keep(scope: Scope, plan: Plan, representation: Representation, file: OpenFil
     take: Callable[[Answer], None] | None = scope.get(KEPT)
     if "\ufffd" in scope["path"]:  # stands for any bytes that are not UTF-8: two names would be one
         return
-    if take is None or wants_sha256(scope["headers"]):
+    if take is None or wanted_fields(scope["headers"]):
         return
     state, now = file.state, time.time_ns()
     if not state.is_settled(now) or state.mtime_ns > now:  # Last-Modified moves with the clock then

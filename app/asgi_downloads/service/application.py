@@ -4,18 +4,19 @@ import logging
 from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
+from asgi_downloads.asgi.cors import Cors
 from asgi_downloads.asgi.exchange import CHUNK_SIZE
 from asgi_downloads.asgi.extensions import READ_ANEW
 from asgi_downloads.asgi.guard import Guard
 from asgi_downloads.asgi.lifespan import run_lifespan
 from asgi_downloads.asgi.router import Route, Router
-from asgi_downloads.asgi.types import Receive, Scope, Send
+from asgi_downloads.asgi.types import ASGIApp, Receive, Scope, Send
 from asgi_downloads.bodies.zip.cache import Archives
 from asgi_downloads.endpoints.health import Readiness
 from asgi_downloads.endpoints.links.keys import KeysError, LinkKeys
 from asgi_downloads.responses.delivery import Delivery
 from asgi_downloads.responses.kept import Kept
-from asgi_downloads.service.routes import table
+from asgi_downloads.service.routes import described, table
 from asgi_downloads.service.setting import SettingsError
 from asgi_downloads.service.settings import Settings
 from asgi_downloads.storage.errors import MissingExtra, StorageError
@@ -42,13 +43,17 @@ class Application:
         self._checksums = Checksums(settings.state_dir)
         self._sources: dict[str, RowSource | MissingExtra] = {}
         self._users = self._rows(settings.database_url)
-        delivery = Delivery(Digests(), settings.cache_control.encode(), settings.etag == "portable")
+        delivery = Delivery(Digests(self._checksums), settings.cache_control.encode(), settings.etag == "portable")
         ready = Readiness({"data": self._check_data, "database": self._check_database})
         archives = Archives(self._checksums, may_omit=settings.unreadable == "skip")
         self._probes = Jobs("probes", 1)
         self._keys = _link_keys(settings)
         self.routes = (*routes, *table(settings, delivery, archives, self._rows, self._made, ready, self._keys))
-        self._http = Kept(Guard(Router(self.routes)))
+        if settings.docs:
+            self.routes = described(self.routes)
+        self._http: ASGIApp = Kept(Guard(Router(self.routes)))
+        if settings.cors_origins:
+            self._http = Cors(self._http, settings.cors_origins)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":

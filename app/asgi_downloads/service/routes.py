@@ -1,7 +1,9 @@
 """THE table: every URL and who answers it."""
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from typing import Any
 
 from asgi_downloads import pages
 from asgi_downloads.asgi.exchange import LINKS_URL
@@ -20,6 +22,7 @@ from asgi_downloads.endpoints.health import Readiness, live
 from asgi_downloads.endpoints.links.keys import LinkKeys
 from asgi_downloads.endpoints.links.links import Links
 from asgi_downloads.endpoints.own_export import ExportOwn
+from asgi_downloads.endpoints.prepared import BASE, Prepared
 from asgi_downloads.endpoints.stored import (
     AS_DOWNLOAD,
     DOWNLOAD,
@@ -31,7 +34,7 @@ from asgi_downloads.endpoints.stored import (
     StoredEndpoint,
 )
 from asgi_downloads.responses.delivery import Delivery
-from asgi_downloads.responses.files import FilesEndpoint
+from asgi_downloads.responses.files import SUMS, FilesEndpoint
 from asgi_downloads.responses.show import WAYS
 from asgi_downloads.responses.zip_delivery import ZipDelivery
 from asgi_downloads.service.directories import (
@@ -42,6 +45,8 @@ from asgi_downloads.service.directories import (
     to_be_granted,
     without_access,
 )
+from asgi_downloads.service.docs import docs_page
+from asgi_downloads.service.openapi import openapi
 from asgi_downloads.service.own import OwnDirectory, OwnExport
 from asgi_downloads.service.settings import Settings
 from asgi_downloads.storage.errors import MissingExtra
@@ -49,7 +54,25 @@ from asgi_downloads.storage.files.hidden import Hidden
 from asgi_downloads.storage.files.private import Private
 from asgi_downloads.storage.files.temporary import TemporaryFiles
 from asgi_downloads.storage.files.tree import Tree
-from asgi_downloads.storage.rows.source import RowSource
+from asgi_downloads.storage.rows.source import COLUMNS, RowSource
+
+BYTES, PDF, ZIP = "application/octet-stream", "application/pdf", "application/zip"
+JSON, ROWS = ("application/json",), ("text/csv", "application/x-ndjson")
+OF_ARCHIVES = ("X-Accel-Buffering", "X-Bundle-Omitted")
+
+ZIP_FLAG = Parameter("zip", "flag", help="The folder as one archive")
+SUMS_FLAG = Parameter(SUMS, "flag", help="What `sha256sum -c` reads, in place of the content")
+
+ASSETS = ("text/css", "text/javascript", "image/svg+xml")
+ON_THE_PAGE = (
+    *VIEW.values(),
+    AS_DOWNLOAD,
+    ZIP_FLAG,
+    SUMS_FLAG,
+    Parameter("view", "flag", help="A file on a page of its own"),
+    Parameter("vtt", "flag", help="Subtitles as WebVTT"),
+)
+OF_THE_PAGE = ("text/html", "application/json", "text/plain", "text/vtt", ZIP, "*/*")
 
 
 def table(
@@ -79,15 +102,38 @@ def table(
         *(_browse(_page(shown, settings, public, archives)) if has_page(settings) else ()),
         *(() if links is None else (_links(links, settings, granted, archives),)),
         *(
-            (Route(f"{pages.ASSETS_URL}/{{name}}", asset, "assets", "What pages use"),)
+            (Route(f"{pages.ASSETS_URL}/{{name}}", asset, "assets", "What pages use", types=ASSETS, kind="content"),)
             if has_page(settings) or links
             else ()
         ),
         *(_export(each, settings, rows) for each in settings.exports),
-        Route("/livez", live, "livez", "Whether the process answers", probe=True),
-        Route("/readyz", ready, "readyz", "Whether it can serve", answers={503: "Not now"}, probe=True),
-        Route("/healthz", live, "healthz", "As /livez", probe=True),
+        Route("/livez", live, "livez", "Whether the process answers", types=JSON, kind="facts", probe=True),
+        Route(
+            "/readyz",
+            ready,
+            "readyz",
+            "Whether it can serve",
+            answers={503: "It cannot, and why"},
+            types=JSON,
+            kind="facts",
+            probe=True,
+        ),
+        Route("/healthz", live, "healthz", "Whether the process answers", types=JSON, kind="facts", probe=True),
     )
+
+
+def described(routes: tuple[Route, ...]) -> tuple[Route, ...]:
+    """These routes, and two more, which describe them and themselves: to programs, and to people."""
+    document, page = Prepared(b"application/json"), Prepared(b"text/html; charset=utf-8")
+    both = (
+        Route("/openapi.json", document, "openapi", "All of this for programs", types=JSON, kind="page"),
+        Route("/docs", page, "docs", "All of this for people", types=("text/html",), kind="page"),
+    )
+    found = {**openapi((*routes, *both)), "servers": [{"url": BASE}]}
+    document.content = json.dumps(found, separators=(",", ":")).encode()
+    page.content, policy = docs_page(found)
+    page.fields = (policy,)
+    return (*routes, *both)
 
 
 def _guide(
@@ -100,19 +146,20 @@ def _guide(
     source = None if isinstance(users, MissingExtra) else users
     own = {export.name for export in settings.exports}
 
-    def stored(template: str, directory: str, style: FileStyle, summary: str, *parameters: Parameter) -> Route:
+    def stored(template: str, directory: str, style: FileStyle, summary: str, type_: str = "*/*", **more: Any) -> Route:
         prefix = f"{settings.accel_prefix}{directory}/" if settings.accel_prefix else ""
         endpoint = StoredEndpoint(Tree(settings.data_dir / directory), style, replace(delivery, accel_prefix=prefix))
         name = template.strip("/").rpartition("/")[0].replace("/", "-")
-        return Route(template, endpoint, name, summary, parameters, {404: style.missing})
+        answers = {404: style.missing}
+        return Route(template, endpoint, name, summary, answers=answers, types=(type_,), kind="file", **more)
 
     bundles = BundleEndpoint(
         Tree(settings.data_dir / "bundles"), ZipDelivery(archives, delivery.cache_control), delivery.private
     )
     return (
-        stored("/download/{filename}", "downloads", DOWNLOAD, "A file, to be saved"),
-        stored("/download/large/{filename}", "large-files", DOWNLOAD, "A large file, to be saved"),
-        stored("/download/async/{filename}", "files", DOWNLOAD, "A file, to be saved"),
+        stored("/download/{filename}", "downloads", DOWNLOAD, "A file, to be saved", BYTES),
+        stored("/download/large/{filename}", "large-files", DOWNLOAD, "A large file, to be saved", BYTES),
+        stored("/download/async/{filename}", "files", DOWNLOAD, "A file, to be saved", BYTES),
         Route(
             "/download/bundle/{bundle_id}",
             bundles,
@@ -120,29 +167,52 @@ def _guide(
             "A directory as one ZIP archive",
             (COMPRESSION, RECURSIVE),
             {404: MISSING},
+            types=(ZIP,),
+            kind="content",
+            fields=OF_ARCHIVES,
         ),
-        stored("/file/{filename}", "files", FILE, "A file, to be shown or saved", AS_DOWNLOAD),
+        stored("/file/{filename}", "files", FILE, "A file, to be shown or saved", parameters=(AS_DOWNLOAD,)),
         stored("/preview/{filename}", "files", PREVIEW, "A file, to be shown"),
-        stored("/video/{filename}", "videos", VIDEO, "A video, for players that seek"),
-        stored("/reports/{report_id}", "reports", REPORT, "A report that is stored"),
+        stored("/video/{filename}", "videos", VIDEO, "A video, for players that seek", "video/mp4"),
+        stored("/reports/{report_id}", "reports", REPORT, "A report that is stored", PDF, fields=("X-Report-ID",)),
         Route(
             "/reports/generate/{report_id}",
             GeneratedReport(source, made),
             "reports-generate",
             "A report made for this request",
+            types=(PDF,),
+            kind="made",
         ),
-        Route("/export/data", ExportData(made), "export-data", "Computed figures as CSV"),
+        Route("/export/data", ExportData(made), "export-data", "Computed figures as CSV", types=ROWS[:1], kind="made"),
         *(
             ()
             if "users" in own
-            else (Route("/export/users", ExportUsers(users), "export-users", "The users", (*FORM.values(), *SPAN)),)
+            else (
+                Route(
+                    "/export/users",
+                    ExportUsers(users),
+                    "export-users",
+                    "The users",
+                    (*({**FORM, "columns": replace(FORM["columns"], choices=COLUMNS)}).values(), *SPAN),
+                    types=ROWS,
+                    kind="rows",
+                ),
+            )
         ),
     )
 
 
 def _own(url: str, files: FilesEndpoint) -> Route:
     return Route(
-        f"{url}/{{path:path}}", files, url.strip("/").replace("/", "-"), f"The files of {files.tree.root.name}"
+        f"{url}/{{path:path}}",
+        files,
+        url.strip("/").replace("/", "-"),
+        f"The files of {files.tree.root.name}",
+        (SUMS_FLAG, *((ZIP_FLAG,) if files.archive else ())),
+        {307: "The folder's page"} if files.page else {},
+        types=("*/*", *((ZIP,) if files.archive else ())),
+        kind="file",
+        fields=OF_ARCHIVES,
     )
 
 
@@ -160,19 +230,25 @@ def _page(places: Mapping[str, OwnDirectory], settings: Settings, delivery: Deli
 
 
 def _browse(page: Browse) -> Iterator[Route]:
-    yield Route("/", leads_to(f"{BROWSE_URL[1:]}/"), "index", "To the page")
-    yield Route(BROWSE_URL, leads_to(f".{BROWSE_URL}/", 308), "browse-slash", "To the page")
-    yield Route(f"{BROWSE_URL}/{{path:path}}", page, "browse", "Folders and files for people", tuple(VIEW.values()))
+    text = "To the page"
+    yield Route("/", leads_to(f"{BROWSE_URL[1:]}/"), "index", text, answers={307: text}, kind="redirect")
+    yield Route(
+        BROWSE_URL, leads_to(f".{BROWSE_URL}/", 308), "browse-slash", text, answers={308: text}, kind="redirect"
+    )
+    text = "Folders and files for people"
+    yield Route(f"{BROWSE_URL}/{{path:path}}", page, "browse", text, ON_THE_PAGE, types=OF_THE_PAGE, kind="browse")
 
 
 def _links(keys: LinkKeys, settings: Settings, delivery: Delivery, archives: Archives) -> Route:
     page = _page(to_be_granted(settings), settings, delivery, archives)
     endpoint = Links(page, keys, settings.link_grace, settings.link_forever)
-    return Route(f"{LINKS_URL}/{{path:path}}", endpoint, "links", "What a link grants, until it ends")
+    text = "What a link grants, until it ends"
+    return Route(f"{LINKS_URL}/{{path:path}}", endpoint, "links", text, ON_THE_PAGE, types=OF_THE_PAGE, kind="link")
 
 
 def _export(own: OwnExport, settings: Settings, rows: Callable[[str], RowSource | MissingExtra]) -> Route:
     source = rows(own.database_url or settings.database_url)
     endpoint = ExportOwn(own.name, own.sql, source, own.parameters, own.filename, own.query_timeout or None)
     parameters = (*FORM.values(), *own.parameters)
-    return Route(f"/export/{own.name}", endpoint, f"export-{own.name}", f"The rows of {own.name}", parameters)
+    name, summary = f"export-{own.name}", f"The rows of {own.name}"
+    return Route(f"/export/{own.name}", endpoint, name, summary, parameters, types=ROWS, kind="rows")

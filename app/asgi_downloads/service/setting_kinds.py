@@ -178,6 +178,26 @@ class _Patterns(Kind[tuple[str, ...]]):
         return tuple(value)
 
 
+def _origins(text: str) -> tuple[str, ...]:
+    return ORIGINS.read(re.split(", *", text) if text else [])
+
+
+@dataclass(frozen=True, slots=True)
+class _Origins(_Patterns):
+    """A list of texts; in one text, with commas between."""
+
+    def read(self, value: object) -> tuple[str, ...]:
+        texts = _Patterns.read(self, value)
+        if texts != ("*",) and not all(
+            re.fullmatch(r"[a-z][a-z0-9+.-]*://[!-+.-~-]*[!-+.0-~-]", text) for text in texts
+        ):
+            raise ValueError(value)
+        return texts
+
+
+ORIGINS = _Origins(_origins, "origins such as https://a.example, with commas between, or *", "ORIGINS", ",".join)
+
+
 def _patterns(text: str) -> tuple[str, ...]:
     return PATTERNS.read(list(json.loads(text)))  # JSON's errors are ValueErrors
 

@@ -32,6 +32,7 @@ from asgi_downloads.service.setting_kinds import (
     DATABASE_URL,
     HOST,
     MAYBE_PATH,
+    ORIGINS,
     PATH,
     SWITCH,
     URL_PATH,
@@ -104,6 +105,10 @@ class Settings:
     max_downloads: int = setting(0, whole(0, 1_000_000), "answers at a time, in all; 0: any number")
     max_downloads_per_client: int = setting(0, whole(0, 1_000_000), "answers at a time to one address; 0: any number")
     rate_limit: int = setting(0, size(0, 1 << 40), "bytes per second for one answer; 0: as fast as it goes")
+    docs: bool = setting(True, SWITCH, "answer /docs and /openapi.json, which describe all URLs")
+    cors_origins: tuple[str, ...] = setting(
+        (), ORIGINS, "origins whose scripts may read answers, as https://a.example; or *"
+    )
     guide_urls: bool = setting(True, SWITCH, "answer the URLs of DATA_DIR's own directories, reports and exports")
     browse: bool = setting(
         False, SWITCH, "show a page of DATA_DIR, and of each directory that says so; a plain folder has one"

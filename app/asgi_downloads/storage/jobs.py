@@ -47,7 +47,7 @@ class Jobs:
         job.askers += 1
         try:
             done = asyncio.wrap_future(job.future)
-            done.add_done_callback(_mark_seen)
+            done.add_done_callback(mark_seen)
             await asyncio.wait((done,), timeout=timeout)  # does not cancel it, for others wait too
             if not done.done():
                 raise TimeoutError
@@ -76,7 +76,7 @@ class _Job:
         return work(self.stop)
 
 
-def _mark_seen(done: asyncio.Future[Any]) -> None:
+def mark_seen(done: asyncio.Future[Any]) -> None:
     """Every asker may have gone; then nobody else looks at what went wrong."""
     if not done.cancelled():
         done.exception()

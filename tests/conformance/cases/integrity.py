@@ -1,4 +1,7 @@
-"""Repr-Digest when it is asked for (RFC 9530): FastAPI has none, and no row asks for it; extra fields are free (E8)."""
+"""Repr-Digest (RFC 9530) and Digest (RFC 3230) when they are asked for.
+
+FastAPI has none, and no row asks for it; extra fields are free (E8).
+"""
 
 import base64
 import hashlib
@@ -19,6 +22,9 @@ ASKED = {
     "among-others": "sha-512=3, sha-256=10, unixsum=0",
     "with-a-parameter": "sha-256=5;q=1",
 }
+OLD = f"SHA-256={DIGEST[9:-1]}"
+ASKED_BEFORE = {"by-aria2": "SHA-512;q=1, SHA-256;q=1, SHA;q=0.1", "in-lower-case": "sha-256"}
+UNASKED_BEFORE = {"zero": "SHA-256;q=0", "others-alone": "SHA-512;q=1", "garbage": "!!"}
 UNASKED = {"zero": "sha-256=0", "others-alone": "sha-512=9, md5=1", "garbage": "!!", "upper-case": "SHA-256=5"}
 
 CASES = [
@@ -29,6 +35,40 @@ CASES = [
     *(
         rfc(f"digest-not-{name}", "E8", "RFC 9530 §4", get(DATA, Want_Repr_Digest=value), want(200, repr_digest=None))
         for name, value in UNASKED.items()
+    ),
+    *(
+        rfc(
+            f"digest-before-9530-{name}",
+            "E8",
+            "RFC 3230 §4.3.1",
+            get(DATA, Want_Digest=value),
+            want(200, digest=OLD, repr_digest=None),
+        )
+        for name, value in ASKED_BEFORE.items()
+    ),
+    *(
+        rfc(
+            f"digest-before-9530-not-{name}",
+            "E8",
+            "RFC 3230 §4.3.1",
+            get(DATA, Want_Digest=value),
+            want(200, digest=None),
+        )
+        for name, value in UNASKED_BEFORE.items()
+    ),
+    rfc(
+        "digest-before-9530-of-a-range",
+        "E8 G1",
+        "RFC 3230 §4.3.2",
+        get(DATA, Want_Digest="SHA-256", Range="bytes=0-9"),
+        want(206, digest=OLD),
+    ),
+    rfc(
+        "digest-before-9530-not-of-a-304",
+        "E8 I11",
+        "15.4.5",
+        get(DATA, Want_Digest="SHA-256", If_None_Match="*"),
+        want(304, b"", digest=None),
     ),
     rfc("digest-unasked", "E8", "RFC 9530 §4", get(DATA), want(200, repr_digest=None)),
     rfc(

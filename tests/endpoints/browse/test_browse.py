@@ -459,7 +459,8 @@ def test_a_page_has(target: str, app: Application) -> None:
     assert "<script>" not in page
 
 
-def test_a_digest_that_is_known_is_a_fact(app: Application) -> None:
+def test_a_digest_that_is_known_is_a_fact(app: Application, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("asgi_downloads.storage.files.state.SETTLING_NS", -1)  # so that it is kept
     target = "/browse/notes.txt"
     assert b"SHA-256" not in raw(app, f"{target}?view").content
     assert b"repr-digest" in raw(app, target, headers=[(b"want-repr-digest", b"sha-256=1")]).headers

@@ -54,7 +54,7 @@ class Archives:
         clock: Callable[[], int] = time.time_ns,
     ) -> None:
         self.resources = Resources(checksums)
-        self._may_omit = may_omit
+        self.may_omit = may_omit
         self._member_limit = member_limit
         self._in_use_limit = in_use_limit
         self._clock = clock
@@ -111,7 +111,7 @@ class Archives:
 
     def _tell(self, directory: Directory, listing: Listing) -> None:
         """Refuse a directory of which something cannot be read, or log what is left out."""
-        if listing.unreadable and not self._may_omit:
+        if listing.unreadable and not self.may_omit:
             count, first = len(listing.unreadable), listing.unreadable[0]
             raise Unreadable(f"{count} of its files or directories cannot be read, the first is {first!r}")
         if listing.omitted:

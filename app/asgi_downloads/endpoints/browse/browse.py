@@ -32,7 +32,8 @@ from asgi_downloads.http.parameters import Query
 from asgi_downloads.http.plan import plan
 from asgi_downloads.responses import show
 from asgi_downloads.responses.delivery import NO_CACHE, Delivery
-from asgi_downloads.responses.files import path_below
+from asgi_downloads.responses.files import SUMS, path_below
+from asgi_downloads.responses.sums import send_sum, send_sums
 from asgi_downloads.responses.zip_delivery import Bundle, ZipDelivery
 from asgi_downloads.storage.errors import NotFound, OutsideRoot
 from asgi_downloads.storage.files.contents import Contents
@@ -129,6 +130,11 @@ class Browse:
             if self.archive is None:
                 raise HTTPError(404)
             await self._zip(exchange, self.archive, spot, self._heading(path))
+        elif Query(exchange.query_string).flag(SUMS):
+            if self.archive is None or spot.files is None:
+                raise HTTPError(404)
+            delivery, may_omit = spot.files.delivery, self.archive.archives.may_omit
+            await send_sums(exchange, delivery, await in_thread(spot.contents), may_omit=may_omit)
         else:
             await self._list(exchange, spot, path)
 
@@ -205,6 +211,8 @@ class Browse:
         try:
             if query.flag("view") and not self.saving:
                 await self._view(exchange, spot, spot.files.delivery, path)
+            elif query.flag(SUMS):
+                await send_sum(exchange, spot.files.delivery, spot.files.tree, spot.path)
             elif query.flag("vtt") and path.lower().endswith(".srt"):
                 await self._subtitles(exchange, spot)
             else:

@@ -7,6 +7,7 @@ on the way of a request.
 import asyncio
 import importlib.util
 
+from asgi_downloads.asgi.cors import Cors
 from asgi_downloads.asgi.types import ASGIApp
 from asgi_downloads.server.around.access_log import AccessLog
 from asgi_downloads.server.around.admission import Admission, Admitted
@@ -66,6 +67,8 @@ class Surroundings:
             app = Admitted(app, self._admission, probes)
         if self._metrics is not None:
             app = MetricsEndpoint(app, self._metrics, settings.root_path)
+        if settings.cors_origins:  # what is refused here, too
+            app = Cors(app, settings.cors_origins)
         if self._log is not None or self._metrics is not None:
             app = Observed(app, None if self._metrics is None else self._metrics.begin)
         if settings.forwarded_allow_ips:

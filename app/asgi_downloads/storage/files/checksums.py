@@ -4,10 +4,11 @@ A record belongs to one state of one file and is of no use for another. All of i
 wrong with the table costs time, never a request.
 """
 
+import asyncio
 import logging
 import sqlite3
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import Self
@@ -64,7 +65,15 @@ class Checksums:
 
     def find_blocking(self, states: Iterable[FileState], kind: str) -> list[bytes | None]:
         """The value for each of these, or None; one query, however many they are."""
-        return self._thread.submit(self._table.find, list(states), kind).result()
+        return self._find(states, kind).result()
+
+    async def find(self, states: Iterable[FileState], kind: str) -> list[bytes | None]:
+        """What `find_blocking` gives."""
+        self.touch()
+        return await asyncio.wrap_future(self._find(states, kind))
+
+    def _find(self, states: Iterable[FileState], kind: str) -> "Future[list[bytes | None]]":
+        return self._thread.submit(self._table.find, list(states), kind)
 
     def remember(self, found: Iterable[tuple[FileState, bytes]], kind: str, seen_ns: int) -> None:
         """Keep the values of these states, which were seen at `seen_ns`, but of none that may still change unseen.

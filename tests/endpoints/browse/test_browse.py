@@ -510,29 +510,20 @@ LONG = [
     ("GET", "/browse/many/?format=json", b""),
     ("GET", "/browse/many/f1?view", b""),
     ("POST", "/browse/many/", b"&".join(b"m=f%d" % number for number in range(MANY))),
-    ("GET", "/browse/many/?zip&q=f", b""),
     ("GET", "/browse/big.srt?vtt", b""),
 ]
 
 
 @pytest.mark.slow
 def test_nobody_else_waits_for_a_page(root: Path) -> None:
-    """The loop goes on, whatever is asked: no step of it takes more than a fraction of the whole."""
+    """What takes long is done in threads: the event loop's own has next to nothing to do."""
     (root / "many").mkdir()
     for number in range(MANY):
         (root / "many" / f"f{number}").touch()
     (root / "big.srt").write_bytes(b"1\n00:00:01,000 --> 00:00:02,000\nHello\n\n" * 90_000)
     app = create_app(Settings(data_dir=root, browse=True))
 
-    async def longest(method: str, target: str, content: bytes) -> float:
-        late, done = [0.0], asyncio.Event()
-
-        async def watch() -> None:
-            while not done.is_set():
-                begun = time.perf_counter()
-                await asyncio.sleep(0)
-                late.append(time.perf_counter() - begun)
-
+    async def on_the_loop(method: str, target: str, content: bytes) -> float:
         path, _, query = target.partition("?")
         recorder = Recorder(http_scope(path, method))
         recorder.scope["query_string"] = query.encode()
@@ -543,13 +534,11 @@ def test_nobody_else_waits_for_a_page(root: Path) -> None:
                 return {"type": "http.request", "body": sent.pop(), "more_body": False}
             return await recorder.receive()
 
-        watching = asyncio.create_task(watch())
+        begun = time.thread_time()
         await app(recorder.scope, receive, recorder.send)
-        done.set()
-        await watching
-        assert recorder.status in (200, 303, 413), (target, bytes(recorder.content)[:200])
-        return max(late)
+        assert recorder.status in (200, 303), (target, bytes(recorder.content)[:200])
+        return time.thread_time() - begun
 
     for method, target, content in LONG:
-        shortest = min(asyncio.run(longest(method, target, content)) for _ in range(4))
-        assert shortest < 0.03, f"{method} {target}: {shortest * 1000:.0f} ms"
+        least = min(asyncio.run(on_the_loop(method, target, content)) for _ in range(3))
+        assert least < 0.025, f"{method} {target}: {least * 1000:.0f} ms"

@@ -103,6 +103,14 @@ def test_it_is_known_after_a_restart(path: Path, tmp_path: Path, jobs: Counted) 
     assert jobs.begun == 1
 
 
+def test_without_a_table_any_more_it_is_computed(path: Path, tmp_path: Path) -> None:
+    """A site goes on serving while it ends."""
+    with Checksums(tmp_path / "state") as checksums:
+        known = Digests(checksums, clock=later)
+    for _ in range(2):
+        assert asyncio.run(ask(known, path)) == hashlib.sha256(CONTENT).digest()
+
+
 async def ask_soon(known: Digests, path: Path) -> bytes | None:
     with opened(path) as file:
         return await known.soon(file)

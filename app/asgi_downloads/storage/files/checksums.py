@@ -73,7 +73,13 @@ class Checksums:
         return await asyncio.wrap_future(self._find(states, kind))
 
     def _find(self, states: Iterable[FileState], kind: str) -> "Future[list[bytes | None]]":
-        return self._thread.submit(self._table.find, list(states), kind)
+        wanted = list(states)
+        try:
+            return self._thread.submit(self._table.find, wanted, kind)
+        except RuntimeError:  # closed: nothing is known any more
+            nothing: Future[list[bytes | None]] = Future()
+            nothing.set_result([None] * len(wanted))
+            return nothing
 
     def remember(self, found: Iterable[tuple[FileState, bytes]], kind: str, seen_ns: int) -> None:
         """Keep the values of these states, which were seen at `seen_ns`, but of none that may still change unseen.

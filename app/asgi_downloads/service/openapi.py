@@ -1,8 +1,10 @@
 """The OpenAPI document of a table of routes: what is asked and answered, right for bytes, for parts and for HEAD."""
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
+from http import HTTPStatus
 from typing import Any
 
 from asgi_downloads.asgi.parameter import Parameter
@@ -12,7 +14,6 @@ VERSION = "3.1.0"
 
 _RANGE = ("Range", "If-Range")
 _CONDITIONS = ("If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since")
-_DIGESTS = ("Want-Repr-Digest", "Want-Digest")
 
 ASKED = {
     "Range": "Parts of the content, in bytes",
@@ -54,7 +55,9 @@ FIELDS = {
 """Fields of answers, each with its meaning. What belongs to the connection is not described: Date, Connection."""
 
 _CONTENT = ("Cache-Control", "Content-Disposition", "Content-Length", "X-Content-Type-Options")
-_WHOLE = (*_CONTENT, "Accept-Ranges", "ETag", "Last-Modified")
+_VALIDATORS = ("ETag", "Last-Modified")
+_GUARDS = ("Content-Security-Policy", "X-Content-Type-Options")
+_WHOLE = (*_CONTENT, *_VALIDATORS, "Accept-Ranges")
 _ERROR = ("Content-Length", "X-Content-Type-Options")
 _ELSEWHERE = ("Content-Length", "Location")
 _NO_CONTENT = (303, 304, 307, 308)
@@ -62,10 +65,7 @@ _NO_CONTENT = (303, 304, 307, 308)
 ANSWERS: dict[int, tuple[str, tuple[str, ...]]] = {
     200: ("The content", ()),
     206: ("The parts that were asked for", ("Content-Range",)),
-    304: (
-        "What the client has is still right",
-        *(("Cache-Control", "ETag", "Last-Modified", "X-Content-Type-Options", "Content-Security-Policy"),),
-    ),
+    304: ("What the client has is still right", (*_VALIDATORS, "Cache-Control", *_GUARDS)),
     303: ("What was asked for is there, by GET", _ELSEWHERE),
     307: ("It is elsewhere", _ELSEWHERE),
     308: ("It is elsewhere for good", _ELSEWHERE),
@@ -106,21 +106,21 @@ _SECRET = ("Referrer-Policy", "X-Robots-Tag")
 _PARTS = (200, 206, 304, 400, 412, 416, 503)
 KINDS = {
     "": Kind(),
-    "file": Kind((*_RANGE, *_CONDITIONS, *_DIGESTS), (*_PARTS, 404), _FILE),
+    "file": Kind(tuple(ASKED), (*_PARTS, 404), _FILE),
     "content": Kind((*_RANGE, *_CONDITIONS), (*_PARTS, 404), _WHOLE),
     "made": Kind((*_RANGE, *_CONDITIONS), (*_PARTS, 501), _WHOLE),
     "rows": Kind((), (200, 500, 501, 503, 504), (*_CONTENT, "Content-Encoding", "Vary", "X-Accel-Buffering")),
     "facts": Kind(),
     "redirect": Kind((), ()),
     "browse": Kind(
-        (*_RANGE, *_CONDITIONS, *_DIGESTS),
+        tuple(ASKED),
         (*_PARTS, 308, 404),
         (*_FILE, *_ARCHIVE, "Vary"),
         posts=(303, 400, 404, 405, 413, 422, 503),
         told=("Content-Security-Policy", "Vary"),
     ),
     "link": Kind(
-        (*_RANGE, *_CONDITIONS, *_DIGESTS),
+        tuple(ASKED),
         (*_PARTS, 308, 401, 404, 410, 429),
         (*_FILE, *_ARCHIVE, "Vary", *_SECRET),
         posts=(303, 400, 401, 404, 405, 410, 413, 422, 429, 503),
@@ -176,10 +176,13 @@ def openapi(routes: Iterable[Route], prefix: str = "") -> dict[str, Any]:
                 name: {"name": name, "in": "header", "description": text, "schema": {"type": "string"}}
                 for name, text in ASKED.items()
             },
-            "responses": {f"Downloads{status}": _answer(status) for status in ANSWERS if status >= 300},
             "schemas": _SCHEMAS,
         },
     }
+
+
+def _name(route: Route) -> str:
+    return route.name or re.sub("[^a-z0-9]+", "-", route.template.lower()).strip("-")
 
 
 def path_of(route: Route) -> str:
@@ -204,14 +207,12 @@ def _operation(route: Route, method: str) -> dict[str, Any]:
     kind = KINDS[route.kind]
     # RFC 9110 §14.2, §9.3.2: Range means nothing to HEAD, and no answer to it has content.
     is_head = method == "head"
-    statuses = {
-        *kind.answers,
-        *route.answers,
-        *((422,) if any(not _is_flag(each) for each in route.parameters) else ()),
-    }
+    statuses = {*kind.answers, *route.answers}
+    if any(each.type != "flag" for each in route.parameters):
+        statuses.add(422)
     asks = [name for name in kind.asks if not (is_head and name in _RANGE)]
     return {
-        "operationId": f"{method}-{route.name}",
+        "operationId": f"{method}-{_name(route)}",
         "summary": route.summary,
         "parameters": [
             *map(_parameter, route.parameters),
@@ -227,7 +228,7 @@ def _operation(route: Route, method: str) -> dict[str, Any]:
 
 def _form(route: Route) -> dict[str, Any]:
     return {
-        "operationId": f"post-{route.name}",
+        "operationId": f"post-{_name(route)}",
         "summary": "What was ticked, or a password: a form of the page's own",
         "parameters": [],
         "requestBody": {"content": {"application/x-www-form-urlencoded": {}}},
@@ -237,45 +238,27 @@ def _form(route: Route) -> dict[str, Any]:
 
 def _response(route: Route, status: int, is_head: bool) -> dict[str, Any]:
     kind = KINDS[route.kind]
-    text, more = ANSWERS[status]
-    text = route.answers.get(status, text)
+    text, own = ANSWERS.get(status) or (HTTPStatus(status).phrase, ())
+    types: dict[str, Any] = {}  # bytes are a media type without a schema
     if status < 300 or route.kind == "facts":
-        found = {
-            "description": text,
-            "headers": _headers(*kind.fields, *more, *route.fields),
-            **_content(route, status),
-        }
-    elif not is_head and not kind.told and not (status == 304 and route.fields):
-        return {"$ref": f"#/components/responses/Downloads{status}", "description": text}
-    else:
-        found = {**_answer(status, *route.fields, *kind.told), "description": text}
-        if kind.told and "content" in found:
-            found["content"] = {**found["content"], "text/html": {}}
-    if is_head:
-        found.pop("content", None)
-    return found
+        own = (*own, *kind.fields, *route.fields)
+        types = {each: _schema("Status") if route.kind == "facts" else {} for each in route.types}
+        if status == 206:
+            types["multipart/byteranges"] = {}
+    elif status == 304:
+        own = (*own, *kind.told, *route.fields)
+    elif status not in _NO_CONTENT:
+        own = (*own, *kind.told)
+        types = {"application/json": _schema("Problems" if status == 422 else "Error")}
+        if kind.told:
+            types["text/html"] = {}
+    headers = {name: {"$ref": f"#/components/headers/{name}"} for name in own}
+    content = {"content": types} if types and not is_head else {}
+    return {"description": route.answers.get(status, text), "headers": headers, **content}
 
 
-def _content(route: Route, status: int) -> dict[str, Any]:
-    if route.kind == "facts":
-        return {"content": {"application/json": {"schema": {"$ref": "#/components/schemas/DownloadsStatus"}}}}
-    types = (*route.types, "multipart/byteranges") if status == 206 else route.types
-    return {"content": {each: {} for each in types}}  # bytes are a media type without a schema
-
-
-def _answer(status: int, *fields: str) -> dict[str, Any]:
-    text, own = ANSWERS[status]
-    schema = "DownloadsProblems" if status == 422 else "DownloadsError"
-    content = {"content": {"application/json": {"schema": {"$ref": f"#/components/schemas/{schema}"}}}}
-    return {"description": text, "headers": _headers(*own, *fields), **({} if status in _NO_CONTENT else content)}
-
-
-def _headers(*names: str) -> dict[str, Any]:
-    return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
-
-
-def _is_flag(parameter: Parameter) -> bool:
-    return parameter.type == "flag"
+def _schema(name: str) -> dict[str, Any]:
+    return {"schema": {"$ref": f"#/components/schemas/Downloads{name}"}}
 
 
 _TYPES: Mapping[str, dict[str, Any]] = {
@@ -298,7 +281,7 @@ def _parameter(parameter: Parameter) -> dict[str, Any]:
     schema: dict[str, Any] = dict(_TYPES.get(parameter.type, {"type": "string"}))
     if parameter.help:
         found["description"] = parameter.help
-    if _is_flag(parameter):
+    if parameter.type == "flag":
         found["allowEmptyValue"] = True
     if parameter.type == "integer":
         schema |= {"minimum": parameter.least, "maximum": parameter.most}

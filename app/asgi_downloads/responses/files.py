@@ -64,6 +64,7 @@ class FilesEndpoint:
                     raise NotFound
                 root = scope.get("root_path", "").removesuffix(self.url)
                 location = quote(f"{root}{self.page}/{path}", safe="/", errors="surrogateescape").encode()
+                location += b"?" + exchange.query_string if exchange.query_string else b""
                 await send_whole(exchange, 307, [(b"location", location), (b"content-length", b"0")])
         except (NotFound, OutsideRoot):  # links that lead out are as little there as hidden names
             raise HTTPError(404) from None

@@ -13,6 +13,12 @@ settings.register_profile("no-deadline", deadline=None)  # how long an example t
 settings.load_profile("no-deadline")
 
 
+def pytest_collection_finish() -> None:
+    """What the tests have imported is no garbage: to look through it each time costs more than most tests."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"

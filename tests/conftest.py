@@ -47,8 +47,8 @@ def assert_none_left(before: set[str]) -> None:
     """Fails unless what is open now was open before; gives a worker thread that is just ending time to let go."""
     deadline = time.monotonic() + 2
     while left := descriptors() - before:
-        gc.collect()
         assert time.monotonic() < deadline, f"left open: {sorted(left)}"
+        gc.collect()
 
 
 @pytest.fixture

@@ -106,6 +106,12 @@ REFUSED = [
     refused("length-of-20-digits", POST + b"Content-Length: 10000000000000000000\r\n\r\nabc"),
     refused("coding-unknown", POST + b"Transfer-Encoding: x\r\n\r\n" + ABC),
     refused("coding-empty", POST + b"Transfer-Encoding:\r\n\r\n" + ABC),
+    refused("coding-with-a-tab-behind", POST + b"Transfer-Encoding: chunked\t\r\n\r\n" + ABC, 400),
+    refused(
+        "coding-with-a-tab-behind-and-a-wish-to-upgrade",
+        POST + b"Connection: upgrade\r\nUpgrade: h2c\r\nTransfer-Encoding: chunked\t\r\n\r\n" + ABC,
+        400,
+    ),
     refused("coding-before-chunked", POST + b"Transfer-Encoding: gzip, chunked\r\n\r\n" + ABC, 501),
     refused("coding-on-two-lines", POST + b"Transfer-Encoding: gzip\r\n" + TE + b"\r\n" + ABC, 501),
     refused("coding-after-chunked", POST + b"Transfer-Encoding: chunked, gzip\r\n\r\n" + ABC),

@@ -69,6 +69,8 @@ class HttpToolsParser:
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._in_head:
+            if value.endswith(b"\t") and name.lower() == b"transfer-encoding":
+                raise Refused(400)  # as llhttp does where it reads the content itself
             self._headers.append((name.lower(), value.rstrip(b" \t")))
         elif name.lower() in NOT_IN_TRAILERS:  # RFC 9110 §6.5.1: no other is merged into the head
             raise Refused(400)

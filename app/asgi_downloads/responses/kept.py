@@ -86,7 +86,7 @@ class Kept:
         if answer is not None and _may_be_answered(scope):
             exchange = Exchange(scope, receive, send)
             if answer.content is None or not is_plain(scope["headers"]):
-                if await self._planned(exchange, answer):
+                if not wanted_fields(scope["headers"]) and await self._planned(exchange, answer):
                     return
             elif answer.holds():
                 with suppress(Disconnected):
@@ -139,10 +139,8 @@ class Kept:
 
 
 def _may_be_answered(scope: Scope) -> bool:
-    """Whether the file alone decides: not the method, a digest, or an encoded slash that may make another name."""
-    if scope["method"] not in ("GET", "HEAD") or b"%2f" in scope.get("raw_path", b"").lower():
-        return False
-    return not wanted_fields(scope["headers"])
+    """Whether the file alone decides: not the method, or an encoded slash that may make another name."""
+    return scope["method"] in ("GET", "HEAD") and b"%2f" not in scope.get("raw_path", b"").lower()
 
 
 def keep(scope: Scope, plan: Plan, representation: Representation, file: OpenFile, tree: Tree, name: str) -> None:

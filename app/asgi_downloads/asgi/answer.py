@@ -22,6 +22,19 @@ async def send_whole(exchange: Exchange, status: int, headers: list[Header], con
         raise Disconnected from error
 
 
+async def send_redirect(exchange: Exchange, status: int, location: bytes, *fields: Header) -> None:
+    """Send the client to `location`, with these fields besides; raises `Disconnected`.
+
+    RFC 9110 §10.2.2: a relative reference, so that a forged Host cannot steer it.
+    """
+    await send_whole(exchange, status, [(b"location", location), *fields, (b"content-length", b"0")])
+
+
+def with_query(location: bytes, exchange: Exchange) -> bytes:
+    """The location with the query of the request."""
+    return location + b"?" + exchange.query_string if exchange.query_string else location
+
+
 async def send_json(exchange: Exchange, status: int, value: object, *fields: Header) -> None:
     """Send `value` as compact JSON, with these fields besides; raises `Disconnected`."""
     await _send(exchange, status, json.dumps(value, separators=(",", ":")).encode(), fields)

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
-from urllib.parse import unquote_to_bytes
+from urllib.parse import quote, unquote_to_bytes
 
 import anyio
 
@@ -46,6 +46,13 @@ class Exchange:
         """What stands behind the `?`, as it was sent."""
         query: bytes = self.scope["query_string"]
         return query
+
+    @property
+    def origin(self) -> str:
+        """Scheme and authority as the client has them, in characters that mean nothing to HTML, JSON and shells."""
+        server, port = self.scope.get("server") or ("localhost", None)
+        host = combined(self.headers, b"host") or (server if port is None else f"{server}:{port}").encode()
+        return f"{self.scope.get('scheme', 'http')}://{quote(host, safe=':[].')}"
 
     @property
     def extensions(self) -> dict[str, dict[str, int]]:

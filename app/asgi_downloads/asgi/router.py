@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import quote
 
-from asgi_downloads.asgi.answer import send_whole
+from asgi_downloads.asgi.answer import send_redirect, with_query
 from asgi_downloads.asgi.exchange import Exchange, route_path
 from asgi_downloads.asgi.parameter import Parameter
 from asgi_downloads.asgi.types import ASGIApp, Receive, Scope, Send
@@ -109,8 +109,5 @@ class Router:
         bare = path.rstrip("/")
         if bare == path or self.match(bare) is None:
             raise HTTPError(404)
-        # RFC 9110 §10.2.2: a relative reference, so that a forged Host cannot steer it.
         location = quote(scope.get("root_path", "") + bare, safe="/", errors="surrogateescape").encode()
-        if scope["query_string"]:
-            location += b"?" + scope["query_string"]
-        await send_whole(exchange, 307, [(b"location", location), (b"content-length", b"0")])
+        await send_redirect(exchange, 307, with_query(location, exchange))

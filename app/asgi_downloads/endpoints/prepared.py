@@ -8,7 +8,6 @@ from asgi_downloads.asgi.answer import send_whole
 from asgi_downloads.asgi.exchange import Exchange
 from asgi_downloads.asgi.types import Receive, Scope, Send
 from asgi_downloads.bodies.spooled_file import content_tag
-from asgi_downloads.http.headers import combined
 from asgi_downloads.http.media_types import NOSNIFF
 from asgi_downloads.http.message import Header, Representation
 from asgi_downloads.http.plan import plan
@@ -35,9 +34,5 @@ class Prepared:
 
 
 def _base(exchange: Exchange) -> bytes:
-    """Where the client sees us, in characters that mean nothing to HTML, JSON and shells."""
-    scope = exchange.scope
-    server, port = scope.get("server") or ("localhost", None)
-    host = combined(exchange.headers, b"host") or f"{server}:{port}".encode()
-    root = quote(scope.get("root_path", ""), errors="surrogateescape")
-    return f"{scope['scheme']}://{quote(host, safe=':[].')}{root}".encode()
+    """Where the client sees us."""
+    return f"{exchange.origin}{quote(exchange.scope.get('root_path', ''), errors='surrogateescape')}".encode()

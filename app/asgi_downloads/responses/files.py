@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-from asgi_downloads.asgi.answer import send_whole
+from asgi_downloads.asgi.answer import send_redirect, with_query
 from asgi_downloads.asgi.exchange import Exchange, route_path
 from asgi_downloads.asgi.guard import Answer, answer_error, guarded
 from asgi_downloads.asgi.types import Receive, Scope, Send
@@ -64,8 +64,7 @@ class FilesEndpoint:
                     raise NotFound
                 root = scope.get("root_path", "").removesuffix(self.url)
                 location = quote(f"{root}{self.page}/{path}", safe="/", errors="surrogateescape").encode()
-                location += b"?" + exchange.query_string if exchange.query_string else b""
-                await send_whole(exchange, 307, [(b"location", location), (b"content-length", b"0")])
+                await send_redirect(exchange, 307, with_query(location, exchange))
         except (NotFound, OutsideRoot):  # links that lead out are as little there as hidden names
             raise HTTPError(404) from None
 

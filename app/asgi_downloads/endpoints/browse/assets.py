@@ -1,7 +1,7 @@
 """What pages use: style sheet, script and icon, each by a name that changes with it."""
 
 from asgi_downloads import pages
-from asgi_downloads.asgi.answer import send_whole
+from asgi_downloads.asgi.answer import send_redirect, with_query
 from asgi_downloads.asgi.exchange import Exchange
 from asgi_downloads.asgi.respond import respond
 from asgi_downloads.asgi.types import ASGIApp, Receive, Scope, Send
@@ -35,8 +35,7 @@ def leads_to(location: str, status: int = 307) -> ASGIApp:
     """An ASGI callable that answers with a redirect, by a relative reference (RFC 9110 §10.2.2)."""
 
     async def redirect(scope: Scope, receive: Receive, send: Send) -> None:
-        target = location + (f"?{scope['query_string'].decode('latin-1')}" if scope["query_string"] else "")
-        headers = [(b"location", target.encode("latin-1")), (b"content-length", b"0")]
-        await send_whole(Exchange(scope, receive, send), status, headers)
+        exchange = Exchange(scope, receive, send)
+        await send_redirect(exchange, status, with_query(location.encode(), exchange))
 
     return redirect

@@ -12,7 +12,7 @@ from typing import TypeVar
 from urllib.parse import quote
 
 from asgi_downloads import pages
-from asgi_downloads.asgi.answer import send_whole
+from asgi_downloads.asgi.answer import send_redirect, send_whole, with_query
 from asgi_downloads.asgi.exchange import Exchange
 from asgi_downloads.asgi.respond import respond
 from asgi_downloads.asgi.types import Receive, Scope, Send
@@ -36,7 +36,6 @@ from asgi_downloads.responses.files import SUMS, path_below
 from asgi_downloads.responses.sums import send_sum, send_sums
 from asgi_downloads.responses.zip_delivery import Bundle, ZipDelivery
 from asgi_downloads.storage.errors import NotFound, OutsideRoot
-from asgi_downloads.storage.files.contents import Contents
 from asgi_downloads.storage.files.entries import Entry
 from asgi_downloads.storage.files.openfile import OpenFile
 from asgi_downloads.storage.jobs import Jobs, Work
@@ -68,7 +67,7 @@ class Made:
 
     @classmethod
     def of(cls, content: bytes) -> "Made":
-        """As of its bytes, all of which are looked at: not on the event loop."""
+        """Content with the tag of its bytes, all of which are looked at: not on the event loop."""
         return cls(content, b'"p-%b"' % blake2b(content, digest_size=16).hexdigest().encode())
 
 
@@ -83,8 +82,6 @@ class Browse:
     title: str
     archive: ZipDelivery | None
     cache_control: bytes = NO_CACHE
-    fields: tuple[Header, ...] = ()
-    """Of every answer made here."""
     depth: int = 1
     saving: bool = False
     alone: bool = False
@@ -106,31 +103,28 @@ class Browse:
 
     async def _refuse(self, exchange: Exchange, error: HTTPError) -> None:
         """To a person as a page, to a program as all errors are."""
-        if error.status < 400 or b"text/html" not in (combined(exchange.headers, b"accept") or b""):
+        if error.status < 400 or not takes_pages(exchange):
             raise error
         detail = error.detail if isinstance(error.detail, str) else "The address cannot be understood"
         path, asks_for_zip = exchange.scope["path"], Query(exchange.query_string).flag("zip")
         back = "../" if error.status == 404 and path.endswith("/") and not asks_for_zip else "./"
         content = f'<p>{escape(words.printable(detail))}</p><p><a href="{back}">Back to the folder</a></p>'
         depth = self.depth + path.removeprefix(exchange.scope.get("root_path", "")).count("/") - 1
-        page = pages.fill("message", depth, title=f"{error.status}", content=content)
-        length = (b"content-length", b"%d" % len(page))
-        headers = [(b"content-type", HTML), length, NOSNIFF, pages.CSP, _VARY, *error.headers]
-        await send_whole(exchange, error.status, headers, page)
+        await send_message(exchange, error, depth, f"{error.status}", content)
 
     # A folder
 
     async def _folder(self, exchange: Exchange, path: str) -> None:
-        spot = self.mounts.find(path)
+        spot, query = self.mounts.find(path), Query(exchange.query_string)
         if exchange.method == "POST" and self.archive is not None:
             await self._choose(exchange, spot)
         elif exchange.method not in ("GET", "HEAD"):
             raise HTTPError(405, headers=_FOLDER_ALLOW if self.archive is not None else _FILE_ALLOW)
-        elif Query(exchange.query_string).flag("zip"):
+        elif query.flag("zip"):
             if self.archive is None:
                 raise HTTPError(404)
             await self._zip(exchange, self.archive, spot, self._heading(path))
-        elif Query(exchange.query_string).flag(SUMS):
+        elif query.flag(SUMS):
             if self.archive is None or spot.files is None:
                 raise HTTPError(404)
             delivery, may_omit = spot.files.delivery, self.archive.archives.may_omit
@@ -166,8 +160,7 @@ class Browse:
                 return selection.packed_query(names, [entry.name for entry in entries])
 
             query = await self._make(exchange, spot, form, make)
-        location = [(b"location", f"?{query}".encode()), (b"content-length", b"0"), *self.fields]
-        await send_whole(exchange, 303, location)
+        await send_redirect(exchange, 303, f"?{query}".encode())
 
     async def _zip(self, exchange: Exchange, archive: ZipDelivery, spot: Spot, heading: Heading) -> None:
         chosen, left_out = await in_thread(selection.chosen_in, exchange.query_string)
@@ -184,17 +177,13 @@ class Browse:
             if is_counted:
                 names = await self._make(exchange, spot, exchange.query_string, matching)
             try:
-                await self._bundle(exchange, archive, spot.contents(names), heading.name)
+                await archive.send(exchange, Bundle(spot.contents(names), f"{heading.name}.zip", None))
                 return
             except NotFound as error:
                 if names is None:
                     raise
                 if not left:  # of what matched, something has gone since
                     raise HTTPError(404, f"File not found: {words.printable(str(error))}") from error
-
-    async def _bundle(self, exchange: Exchange, archive: ZipDelivery, contents: Contents, name: str) -> None:
-        fields = self.fields
-        await archive.send(exchange, Bundle(contents, f"{name}.zip", None, lambda *ours: (*ours, *fields)))
 
     # A file
 
@@ -226,10 +215,8 @@ class Browse:
 
     async def _redirect(self, exchange: Exchange, path: str) -> None:
         """To the folder of this name (RFC 9110 §15.4.9), by a relative reference."""
-        location = f"./{words.encoded(path.rpartition('/')[2])}/".encode()
-        if exchange.query_string:
-            location += b"?" + exchange.query_string
-        await send_whole(exchange, 308, [(b"location", location), (b"content-length", b"0"), *self.fields])
+        location = f"./{words.encoded(path.rpartition('/')[2])}/"
+        await send_redirect(exchange, 308, with_query(location.encode(), exchange))
 
     async def _view(self, exchange: Exchange, spot: Spot, delivery: Delivery, path: str) -> None:
         above, _, name = path.rpartition("/")
@@ -284,21 +271,32 @@ class Browse:
         return await exchange.while_connected(lambda: self.jobs.run(whole, begin, fresh=True))
 
     async def _send(self, exchange: Exchange, kind: bytes, made: Made, *fields: Header) -> None:
-        given = (b"cache-control", self.cache_control), _VARY, NOSNIFF, *fields, *self.fields
+        given = (b"cache-control", self.cache_control), _VARY, NOSNIFF, *fields
         representation = Representation(len(made.content), kind, made.etag, None, given)
         decided = plan(exchange.method, exchange.headers, representation, now=int(time.time()))
         await respond(exchange, decided, HeldBody(made.content))
 
 
+def takes_pages(exchange: Exchange) -> bool:
+    """Whether an error is to be told to a person."""
+    return b"text/html" in (combined(exchange.headers, b"accept") or b"")
+
+
+async def send_message(
+    exchange: Exchange, error: HTTPError, depth: int, title: str, content: str, *fields: Header
+) -> None:
+    """Answer with an error as a page of this title and content, which is HTML; with these fields besides its own."""
+    page = pages.fill("message", depth, title=title, content=content)
+    length = (b"content-length", b"%d" % len(page))
+    headers = [(b"content-type", HTML), length, NOSNIFF, pages.CSP, _VARY, *fields, *error.headers]
+    await send_whole(exchange, error.status, headers, page)
+
+
 def _origin(exchange: Exchange, name: str = "") -> str:
     """The absolute URL of the folder, as the client knows us; without the `name` at its end."""
-    host = combined(exchange.headers, b"host")
-    if host is None:
-        address = exchange.scope.get("server") or ("localhost", None)
-        host = (address[0] if address[1] is None else f"{address[0]}:{address[1]}").encode()
     raw = exchange.scope.get("raw_path") or quote(exchange.scope["path"], errors="surrogateescape").encode()
     folder = raw.rpartition(b"/")[0] if name else raw.rstrip(b"/")
-    return f"{exchange.scope.get('scheme', 'http')}://{host.decode('latin-1')}{folder.decode('latin-1')}/"
+    return f"{exchange.origin}{folder.decode('latin-1')}/"
 
 
 def _readme(held: Held, entries: Sequence[Entry]) -> tuple[str, str] | None:
@@ -313,6 +311,5 @@ async def _opened(spot: Spot) -> AsyncGenerator[OpenFile]:
     """The file of a spot, if it may be seen; raises as `Tree.open`."""
     assert spot.files is not None
     async with spot.files.tree.open(spot.path) as file:
-        if spot.files.delivery.private.hides_file(file.fd, file.stat):
-            raise NotFound
+        spot.files.delivery.refuse_private(file)
         yield file

@@ -43,7 +43,7 @@ class View:
 
     @classmethod
     def asked(cls, exchange: Exchange) -> "View":
-        """As query and Accept say; raises `InvalidParameters`."""
+        """What query and Accept say; raises `InvalidParameters`."""
         with Query(exchange.query_string) as query:
             read = {name: parameter.read(query) for name, parameter in VIEW.items()}
         if read["format"] is None:

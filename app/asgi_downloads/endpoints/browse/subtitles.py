@@ -32,7 +32,7 @@ def tracks(film: str, entries: Iterable[Entry]) -> str:
 
 
 def webvtt(subrip: bytes) -> bytes:
-    """The same cues in WebVTT, whose times have a point where SubRip's have a comma."""
+    """Cues of SubRip in WebVTT, whose times have a point where SubRip's have a comma."""
     try:
         text = subrip.decode("utf-8-sig")
     except UnicodeDecodeError:

@@ -8,11 +8,10 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 
-from asgi_downloads import pages
-from asgi_downloads.asgi.answer import NO_STORE, send_whole
+from asgi_downloads.asgi.answer import NO_STORE, send_redirect
 from asgi_downloads.asgi.exchange import Exchange, route_path
 from asgi_downloads.asgi.types import ASGIApp, Message, Receive, Scope, Send
-from asgi_downloads.endpoints.browse.browse import HTML, Browse
+from asgi_downloads.endpoints.browse.browse import Browse, send_message, takes_pages
 from asgi_downloads.endpoints.browse.spot import Mounts
 from asgi_downloads.endpoints.browse.words import encoded
 from asgi_downloads.endpoints.links import password
@@ -20,7 +19,6 @@ from asgi_downloads.endpoints.links.keys import LinkKeys
 from asgi_downloads.endpoints.links.token import NEVER, NO_ZIP, PASSWORD, SAVE, Link, parse
 from asgi_downloads.http.errors import HTTPError
 from asgi_downloads.http.headers import combined
-from asgi_downloads.http.media_types import NOSNIFF
 from asgi_downloads.http.message import Header, Headers
 from asgi_downloads.http.validators import is_entity_tag
 from asgi_downloads.responses.delivery import Delivery
@@ -92,8 +90,7 @@ class Links:
             if left <= 0 and not (-left < self.grace and _continues(exchange.headers)):
                 raise Expired(link)
             if not slash:
-                headers = [(b"location", f"./{token}/".encode()), (b"content-length", b"0"), *_ALWAYS]
-                await send_whole(exchange, 308, headers)
+                await send_redirect(exchange, 308, f"./{token}/".encode(), *_ALWAYS)
                 return
             within = {**scope, "root_path": f"{scope.get('root_path', '')}/{token}"}
             within.pop(KEPT, None)  # an answer that is kept would outlast the link
@@ -125,9 +122,8 @@ class Links:
                 if not is_form:
                     return link
                 path = f"{exchange.scope.get('root_path', '')}/{token}/"
-                location = (b"location", f"./{encoded(rest)}".encode())
                 line = password.cookie(exchange, link, mac, key, path)
-                await send_whole(exchange, 303, [location, line, NO_STORE, (b"content-length", b"0"), *_ALWAYS])
+                await send_redirect(exchange, 303, f"./{encoded(rest)}".encode(), line, NO_STORE, *_ALWAYS)
                 return None
         navigates = combined(exchange.headers, b"upgrade-insecure-requests") is not None
         challenge = _FORM_BELOW if navigates else _BASIC
@@ -199,12 +195,10 @@ def _governed(send: Send, link: Link, left: float, headers: Headers) -> Send:
 
 async def _refuse(exchange: Exchange, error: HTTPError) -> None:
     """To a person what they can do about it, to a program the error."""
-    if error.status not in (401, 410, 429) or b"text/html" not in (combined(exchange.headers, b"accept") or b""):
+    if error.status not in (401, 410, 429) or not takes_pages(exchange):
         raise error
     title, content = str(error.detail), _FORM if error.status == 401 else "<p>Ask for a new one.</p>"
     if error.status == 429:
         content = "<p>Try again in a minute.</p>"
     depth = exchange.scope["path"].removeprefix(exchange.scope.get("root_path", "")).count("/") + _DEPTH - 2
-    page = pages.fill("message", depth, title=title, content=content)
-    lines = [(b"content-type", HTML), (b"content-length", b"%d" % len(page)), NOSNIFF, pages.CSP, (b"vary", b"Accept")]
-    await send_whole(exchange, error.status, [*lines, *_ALWAYS, *error.headers], page)
+    await send_message(exchange, error, depth, title, content, *_ALWAYS)

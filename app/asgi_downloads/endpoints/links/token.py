@@ -48,7 +48,7 @@ class Link:
         return hmac.digest(key, hashlib.scrypt(password, salt=self.text, n=1 << 14, r=8, p=1, dklen=32), "sha256")
 
     def token(self, key: bytes) -> str:
-        """As it stands in a URL."""
+        """The token, a segment of a URL's path."""
         return f"1.{self.kid}.{self.expires}.{self.flags}.{to_base64(self.prefix)}.{to_base64(self.mac(key))}"
 
 

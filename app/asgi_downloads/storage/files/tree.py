@@ -177,7 +177,7 @@ class Subtree(Tree):
         self._name = name
 
     def directory(self) -> Directory:
-        """As of `Tree`, opened anew; raises `OutsideRoot` too."""
+        """The directory, opened anew; raises `NotFound` and `OutsideRoot`."""
         whole = self._tree.directory()
         fd = whole.descriptor_cached(self._name, DIRECTORY_FLAGS)
         return Directory(whole.descriptor_blocking(self._name, DIRECTORY_FLAGS) if fd is None else fd)

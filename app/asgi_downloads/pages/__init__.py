@@ -34,11 +34,12 @@ def assets() -> dict[str, tuple[bytes, bytes]]:
     return {_named(name): (_TYPES[name.rpartition(".")[2]], _read(name)) for name in _ASSETS.values()}
 
 
-def fill(page: str, depth: int, **values: object) -> bytes:
-    """A page as bytes, `depth` segments below where the service begins; `values` are HTML already."""
+def fill(page: str, depth: int, title: str, *, links: str = "", **values: object) -> bytes:
+    """A page as bytes, `depth` segments below where the service begins. `links` stand in its head; all is HTML already."""
     up = "../" * depth + ASSETS_URL[1:]
     urls = {key: f"{up}/{_named(name)}" for key, name in _ASSETS.items()}
-    return _template(page).substitute(urls, **values).encode()
+    body = _template(page).substitute(values, title=title)
+    return _template("layout").substitute(urls, title=title, links=links, body=body).encode()
 
 
 _ASSETS = {"style": "page.css", "script": "page.js", "icon": "icon.svg"}

@@ -51,6 +51,14 @@ def test_the_second_answer_needs_no_file_and_is_the_same(method: str, app: Appli
     assert exchange(app, "/download/a.bin").content == FILES["downloads/a.bin"]
 
 
+@pytest.mark.usefixtures("settled")
+@pytest.mark.parametrize("field", [b"want-repr-digest", b"want-digest"])
+def test_a_digest_that_is_wanted_is_sent_of_what_is_kept(field: bytes, app: Application) -> None:
+    plain = [exchange(app, "/download/a.bin") for _ in range(2)][1]
+    wanted = exchange(app, "/download/a.bin", headers=[(field, b"sha-256=1" if b"repr" in field else b"SHA-256")])
+    assert set(wanted.headers) - set(plain.headers) == {field.removeprefix(b"want-")}
+
+
 def edit(path: Path) -> None:
     path.write_bytes(b"DOWNLOAD")
 

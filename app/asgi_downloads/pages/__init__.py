@@ -35,7 +35,7 @@ def assets() -> dict[str, tuple[bytes, bytes]]:
 
 
 def fill(page: str, depth: int, title: str, *, links: str = "", **values: object) -> bytes:
-    """A page as bytes, `depth` segments below where the service begins. `links` stand in its head; all is HTML already."""
+    """A page as bytes, `depth` segments below where the service begins. `links` stand in its head."""
     up = "../" * depth + ASSETS_URL[1:]
     urls = {key: f"{up}/{_named(name)}" for key, name in _ASSETS.items()}
     body = _template(page).substitute(values, title=title)

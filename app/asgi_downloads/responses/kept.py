@@ -47,7 +47,8 @@ class Answer:
     def holds(self) -> bool:
         """Whether the name still leads to that very file, unchanged: what the ETag says, asked anew."""
         try:
-            now = os.stat(self.name, dir_fd=self.tree.directory().fd, follow_symlinks=False)
+            directory = self.tree.directory()  # held, for it may be open for us alone
+            now = os.stat(self.name, dir_fd=directory.fd, follow_symlinks=False)
         except (StorageError, OSError):
             return False
         return self.state.is_of(now)

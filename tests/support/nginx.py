@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.support.serving import SERVE, Served, environment, serving
+from tests.support.serving import SERVE, Served, environment, serving, until
 from tests.support.tools import require
 
 MAIN = """\
@@ -50,6 +50,11 @@ class Site:
     @property
     def access_log(self) -> str:
         return (self.here / "access.log").read_text()
+
+    def logged(self, mark: str) -> str:
+        """The line with that in it, which nginx writes after the answer."""
+        until(lambda: mark in self.access_log)
+        return next(line for line in self.access_log.splitlines() if mark in line)
 
     def spooled(self) -> list[Path]:
         """What nginx keeps on the disk of requests and answers."""

@@ -7,7 +7,8 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,14 @@ def environment(changes: Mapping[str, str] | None = None) -> dict[str, str]:
     """This process's environment without settings of the service; it imports the package of this checkout."""
     kept = {name: text for name, text in os.environ.items() if not name.startswith("DOWNLOADS_")}
     return {**kept, "PYTHONPATH": f"{ROOT / 'app'}:{ROOT}", **(changes or {})}
+
+
+def until(condition: Callable[[], bool], seconds: float = 20) -> None:
+    """Wait for a condition of another process, which nothing announces."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, condition
+        time.sleep(0.01)
 
 
 @dataclass(frozen=True)

@@ -19,10 +19,10 @@ from pathlib import Path
 import pytest
 
 from tests.support.nginx import Site, behind_nginx, get, raw
-from tests.support.serving import SERVE, Served, serving
+from tests.support.serving import SERVE, Served, serving, until
 from tests.support.tools import require
 from tests.system.conftest import BIG, pattern
-from tests.system.test_life_cycle import children, connect, fetch, until
+from tests.system.test_life_cycle import children, connect, fetch
 
 LIMITED = """\
 import resource, runpy, sys

@@ -9,14 +9,14 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 
-from tests.support.serving import SERVE, Served, environment, serving
+from tests.support.serving import SERVE, Served, environment, serving, until
 from tests.system.conftest import BIG
 
 TARGET = "/download/large/big.bin"
@@ -58,14 +58,6 @@ def running(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except (FileNotFoundError, ProcessLookupError):
         return False
-
-
-def until(true: Callable[[], bool], seconds: float = 10) -> None:
-    """Wait for a condition of another process, which nothing announces."""
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, true
-        time.sleep(0.01)
 
 
 @WORKERS

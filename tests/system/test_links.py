@@ -20,7 +20,7 @@ from tests.support.axe import violations
 from tests.support.browser import browser
 from tests.support.cutting import cutting
 from tests.support.nginx import behind_nginx, get, raw
-from tests.support.serving import ROOT, Served, environment, serving
+from tests.support.serving import ROOT, Served, environment, serving, until
 from tests.support.tools import require
 from tests.system.test_own import ATTACKS
 
@@ -50,14 +50,6 @@ def fetch(url: str) -> tuple[int, bytes]:
     except urllib.error.HTTPError as error:
         with error:
             return error.code, error.read()
-
-
-def until(is_so: object) -> None:
-    assert callable(is_so)
-    end = time.monotonic() + 20
-    while not is_so():
-        assert time.monotonic() < end
-        time.sleep(0.01)
 
 
 def command(*arguments: str | Path) -> subprocess.CompletedProcess[str]:

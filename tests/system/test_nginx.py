@@ -109,7 +109,7 @@ def test_an_offloaded_answer_has_each_field_of_a_proxied_one_once(
 def test_what_is_said_to_be_offloaded_is(offloaded: Site, proxied: Site) -> None:
     for site, sender in ((offloaded, "nginx"), (proxied, "service")):
         raw(site.port, get("/download/large/big.bin", f"X-Request-ID: who-sent-{sender}"))
-        line = next(line for line in site.access_log.splitlines() if f"who-sent-{sender}" in line)
+        line = site.logged(f"who-sent-{sender}")
         assert f'"sent_by":"{sender}"' in line
         assert f'"bytes_sent":{BIG}' in line
         assert '"completion":"OK"' in line

@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 
 from tests.support.nginx import behind_nginx, fields, get, raw
-from tests.support.serving import Served, serving
+from tests.support.serving import Served, serving, until
 from tests.system.conftest import BIG
-from tests.system.test_life_cycle import connect, download, until
+from tests.system.test_life_cycle import connect, download
 
 
 class Lines:

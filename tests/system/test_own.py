@@ -181,5 +181,4 @@ def test_queries_of_both_databases(own: Own) -> None:
 
 def test_nginx_sends_what_it_may(own: Own) -> None:
     own.get("/t/ools/tool.sh", "-H", "X-Request-ID: by-nginx")
-    (line,) = [line for line in own.site.access_log.splitlines() if "by-nginx" in line]
-    assert '"sent_by":"nginx"' in line
+    assert '"sent_by":"nginx"' in own.site.logged("by-nginx")

@@ -19,9 +19,8 @@ from tests.support.axe import violations
 from tests.support.browser import browser
 from tests.support.cutting import cutting
 from tests.support.nginx import behind_nginx
-from tests.support.serving import ROOT, Served, serving
+from tests.support.serving import ROOT, Served, serving, until
 from tests.support.tools import require
-from tests.system.test_life_cycle import until
 from tests.system.test_observation import Lines
 
 if TYPE_CHECKING:

@@ -19,8 +19,8 @@ from asgi_downloads.endpoints.links.keys import add_key
 from asgi_downloads.service.setting import Setting
 from asgi_downloads.service.settings import TABLE, Settings
 from tests.support.nginx import free_port
-from tests.support.serving import SERVE, Served, serving
-from tests.system.test_life_cycle import children, until
+from tests.support.serving import SERVE, Served, serving, until
+from tests.system.test_life_cycle import children
 from tests.system.test_observation import Lines
 
 WAYS = ("environment", "file", "flags")

@@ -18,8 +18,8 @@ import pytest
 from asgi_downloads import demo
 from tests.service.test_settings import KUBERNETES
 from tests.support.nginx import free_port
-from tests.support.serving import SERVE, environment, serving
-from tests.system.test_life_cycle import children, fetch, running, until
+from tests.support.serving import SERVE, environment, serving, until
+from tests.system.test_life_cycle import children, fetch, running
 
 
 @pytest.fixture

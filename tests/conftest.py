@@ -3,8 +3,9 @@
 import asyncio
 import gc
 import os
+import shutil
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 
 import pytest
 from hypothesis import settings
@@ -17,6 +18,18 @@ def pytest_collection_finish() -> None:
     """What the tests have imported is no garbage: to look through it each time costs more than most tests."""
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nothing_left_on_the_disk(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A run writes some 7 GB: they go with its last test, if none failed.
+
+    pytest would have them go with each test, and give their names to the next, which what keeps a directory open by its
+    path would not notice at once.
+    """
+    yield
+    if not request.session.testsfailed:
+        shutil.rmtree(tmp_path_factory.getbasetemp(), ignore_errors=True)
 
 
 @pytest.fixture

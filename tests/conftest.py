@@ -5,13 +5,14 @@ import gc
 import os
 import shutil
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
-settings.register_profile("no-deadline", deadline=None)  # how long an example takes says nothing on a shared machine
-settings.load_profile("no-deadline")
+# How long an example takes, or is in the making, says nothing on a shared machine.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 
 def pytest_collection_finish() -> None:
@@ -21,7 +22,7 @@ def pytest_collection_finish() -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def nothing_left_on_the_disk(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+def no_file_left(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Generator[None]:
     """A run writes some 7 GB: they go with its last test, if none failed.
 
     pytest would have them go with each test, and give their names to the next, which what keeps a directory open by its

@@ -1,6 +1,5 @@
 """A small data directory, and the whole application over it."""
 
-import os
 from collections.abc import Generator
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import pytest
 from asgi_downloads.service.application import Application, create_app
 from asgi_downloads.service.settings import Settings
 from tests.conftest import assert_none_left, descriptors
+from tests.support.files import write_files
 
 MODIFIED = 1_700_000_000  # Tue, 14 Nov 2023 22:13:20 GMT
 
@@ -32,11 +32,7 @@ FILES = {
 def data(tmp_path: Path) -> Path:
     """The tree of `FILES`, all of one age."""
     data = tmp_path / "data"
-    for name, content in FILES.items():
-        path = data / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
-        os.utime(path, (MODIFIED, MODIFIED))
+    write_files(data, FILES, MODIFIED)
     return data
 
 

@@ -1,11 +1,11 @@
 """The application of the endpoints, whose answers the response classes make; and a directory of its own."""
 
-import os
 from pathlib import Path
 
 import pytest
 
 from tests.endpoints.conftest import MODIFIED, app, data
+from tests.support.files import write_files
 
 __all__ = ["app", "data", "root"]
 
@@ -25,11 +25,7 @@ FILES = {
 def root(tmp_path: Path) -> Path:
     """The tree of `FILES`, all of one age, and links."""
     root = tmp_path.resolve() / "root"
-    for name, content in FILES.items():
-        path = root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
-        os.utime(path, (MODIFIED, MODIFIED))
+    write_files(root, FILES, MODIFIED)
     (root.parent / "outside").write_bytes(b"outside")
     (root / "out").symlink_to(root.parent / "outside")
     (root / "in").symlink_to("a.txt")

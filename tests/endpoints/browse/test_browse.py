@@ -22,6 +22,7 @@ from asgi_downloads.service.own import OwnDirectory
 from asgi_downloads.service.settings import Settings
 from tests.conftest import assert_none_left, descriptors
 from tests.support.asgi import Recorder, exchange, http_scope
+from tests.support.files import write_files
 
 FILES = {
     "holiday/2024/IMG_10.jpg": b"ten",
@@ -48,11 +49,7 @@ BROWSER = [(b"accept", b"text/html,application/xhtml+xml,*/*;q=0.8")]
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     root = tmp_path.resolve() / "data"
-    for name, content in FILES.items():
-        path = root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
-        os.utime(path, (MODIFIED, MODIFIED))
+    write_files(root, FILES, MODIFIED)
     (root / "docs" / "out").symlink_to(tmp_path / "outside")
     (tmp_path / "outside").write_bytes(b"outside")
     return root

@@ -4,7 +4,6 @@ import asyncio
 import base64
 import hashlib
 import io
-import os
 import re
 import time
 import zipfile
@@ -19,6 +18,7 @@ from asgi_downloads.endpoints.links.token import Link, parse, to_base64
 from asgi_downloads.service.application import create_app
 from asgi_downloads.service.settings import Settings
 from tests.support.asgi import Recorder, exchange, http_scope
+from tests.support.files import write_files
 
 KEY = "11" * 32
 FILES = {
@@ -34,11 +34,7 @@ FILES = {
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
     data = tmp_path / "data"
-    for name, content in FILES.items():
-        path = data / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
-        os.utime(path, (1_700_000_000, 1_700_000_000))
+    write_files(data, FILES, 1_700_000_000)
     (data / "holiday" / "out.txt").symlink_to("../files/secret.txt")
     (data / "holiday" / "within.txt").symlink_to("a.txt")
     (data / "away").symlink_to(tmp_path)

@@ -8,11 +8,10 @@ import time
 from collections.abc import Callable, Generator
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import settings
 
-# How long an example takes, or is in the making, says nothing on a shared machine.
-settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("patient")
+settings.register_profile("no-deadline", deadline=None)  # how long an example takes says nothing on a shared machine
+settings.load_profile("no-deadline")
 
 
 def pytest_collection_finish() -> None:

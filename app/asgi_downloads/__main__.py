@@ -42,7 +42,7 @@ class _Parser(argparse.ArgumentParser):
         super().__init__(allow_abbrev=False, **options)
 
     def add_argument(self, *names: str, **options: Any) -> argparse.Action:
-        """As argparse's, and keeps the names of flags."""
+        """Declare a flag, and keep its names for the words of errors."""
         action = super().add_argument(*names, **options)
         self._flags += action.option_strings
         if action.nargs == 0:

@@ -154,7 +154,7 @@ def guess(filename: str) -> bytes:
 
 
 def for_preview(filename: str) -> bytes:
-    """As `guess`, but only for the seven kinds that a preview shows; octet-stream for all others."""
+    """The Content-Type for a name of the seven kinds that a preview shows; octet-stream for all others."""
     return _PREVIEWED.get(_extension(filename), OCTET_STREAM)
 
 

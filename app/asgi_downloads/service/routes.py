@@ -144,7 +144,6 @@ def _guide(
     made: TemporaryFiles,
 ) -> tuple[Route, ...]:
     source = None if isinstance(users, MissingExtra) else users
-    own = {export.name for export in settings.exports}
 
     def stored(template: str, directory: str, style: FileStyle, summary: str, type_: str = "*/*", **more: Any) -> Route:
         prefix = f"{settings.accel_prefix}{directory}/" if settings.accel_prefix else ""
@@ -184,21 +183,20 @@ def _guide(
             kind="made",
         ),
         Route("/export/data", ExportData(made), "export-data", "Computed figures as CSV", types=ROWS[:1], kind="made"),
-        *(
-            ()
-            if "users" in own
-            else (
-                Route(
-                    "/export/users",
-                    ExportUsers(users),
-                    "export-users",
-                    "The users",
-                    (*({**FORM, "columns": replace(FORM["columns"], choices=COLUMNS)}).values(), *SPAN),
-                    types=ROWS,
-                    kind="rows",
-                ),
-            )
-        ),
+        *(() if any(export.name == "users" for export in settings.exports) else (_export_users(users),)),
+    )
+
+
+def _export_users(users: RowSource | MissingExtra) -> Route:
+    parameters = {**FORM, "columns": replace(FORM["columns"], choices=COLUMNS)}
+    return Route(
+        "/export/users",
+        ExportUsers(users),
+        "export-users",
+        "The users",
+        (*parameters.values(), *SPAN),
+        types=ROWS,
+        kind="rows",
     )
 
 

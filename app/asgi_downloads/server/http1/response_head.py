@@ -36,7 +36,7 @@ STATUS_LINES = {status: b"HTTP/1.1 %d %b\r\n" % (status, _phrase(status)) for st
 
 
 def lower(headers: Iterable[Sequence[bytes]]) -> list[Header]:
-    """The same field lines with names in lower case."""
+    """Field lines as `Header`s: names in lower case, both bytes."""
     return [(bytes(name).lower(), bytes(value)) for name, value in headers]
 
 

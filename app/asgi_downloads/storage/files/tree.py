@@ -80,7 +80,7 @@ class Directory:
             raise from_oserror(error) from error
 
     def duplicate(self) -> "Directory":
-        """The same open directory for an owner that outlives this one."""
+        """This open directory once more, for an owner that outlives this one."""
         return Directory(os.dup(self.fd))
 
     def close(self) -> None:

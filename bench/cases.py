@@ -25,9 +25,9 @@ class Ask:
 class Case:
     """Several `asks` are asked in turn. `figures` are the metrics to show, the one that is charted first.
 
-    `root` is the data tree served; `postgres` asks for a server with that many users. `fresh` starts every sample on a
-    new process with empty state. `argument` goes to targets that are programs. `quick` cases run in the quick mode,
-    against `quick_targets` where given.
+    `root` is the data tree served, with `store` by an object store; `postgres` asks for a server with that many users.
+    `fresh` starts every sample on a new process with empty state. `argument` goes to targets that are programs. `quick`
+    cases run in the quick mode, against `quick_targets` where given.
     """
 
     id: str
@@ -40,6 +40,7 @@ class Case:
     root: str = "tree"
     rows: int = 0
     postgres: bool = False
+    store: bool = False
     fresh: bool = False
     argument: str = ""
     quick: bool = False
@@ -97,6 +98,7 @@ def _cold_files() -> tuple[Ask, ...]:
 OURS = ("ours", "ours-fallback", "ours-nginx")
 FASTAPI = ("fastapi", "fastapi-stream", "fastapi-aiofiles")
 ROUTES = ("route", "route-zerocopy")
+STORES = ("ours-store", "ours-store-nginx", "starlette-aiobotocore", "nginx-store")
 SERVERS = (*OURS, *ROUTES, *FASTAPI, "starlette", "granian", "aiohttp", "nginx")
 SMALL = ("cpu_per_request", "requests_per_s", "p50", "p99", "first_byte", "busy", "peak")
 LONG = ("cpu_per_gib", "mib_per_s", "first_byte", "busy", "growth", "peak")
@@ -213,6 +215,23 @@ CASES: tuple[Case, ...] = (
          ("ours", "ours-fallback", "psql"), ROWS, rows=1_000_000, postgres=True),
     Case("csv-1M-postgres-gzip", "the same, gzip", export(1_000_000, compressed=True), Bulk(1, 1),
          ("ours", "ours-fallback"), ROWS, rows=1_000_000, postgres=True),
+    # files in an object store
+    Case("s3-1GiB", "1 GiB object, 1 connection", stored("1GiB"), Bulk(1, 1), STORES, LONG, data=("file:1GiB",),
+         store=True),
+    Case("s3-64KiB", "64 KiB object, 32 connections", stored("64KiB"), Requests(32), STORES, SMALL,
+         data=("file:64KiB",), store=True),
+    Case("s3-range", "random 64 KiB ranges of a 1 GiB object, 32 connections", _random_ranges(), Requests(32), STORES,
+         SMALL, data=("file:1GiB",), store=True),
+    Case("s3-304", "304 to If-None-Match for an object, 32 connections",
+         (Ask("/download/1MiB.bin", NotModified(), status=304),), Requests(32), STORES, SMALL, data=("file:1MiB",),
+         store=True),
+    Case("s3-stalled-100", "100 clients that stall on a 1 GiB object, a 1 KiB download beside", stored("1GiB"),
+         Stalled(100, "/download/1KiB.bin"), STORES, ("growth", "slowdown", "beside"),
+         data=("file:1GiB", "file:1KiB"), store=True, fresh=True),
+    Case("s3-zip-100x5MB", "bundle of 100 objects of 5 MB, stored", bundle("mixed-100"), Bulk(1, 1), ("ours-store",),
+         LONG, data=("bundle:mixed-100",), store=True),
+    Case("s3-zip-2000x20KB", "bundle of 2,000 objects of 20 KB, stored", bundle("small-2000"), Bulk(1, 1),
+         ("ours-store",), ZIPS, data=("bundle:small-2000",), store=True),
     Case("report", "a report made for the request, 4 connections", (Ask("/reports/generate/bench", Report()),),
          Bulk(4, 40), ("ours", "ours-fallback"), ("cpu_per_request", "p50", "p99", "first_byte", "growth")),
 )  # fmt: skip

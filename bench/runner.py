@@ -22,6 +22,7 @@ from bench.measure import ProcessGone
 from bench.postgres import NotAvailable, Postgres
 from bench.progress import Progress
 from bench.results import CaseResult, Sample
+from bench.store import Store
 from bench.targets import TARGETS, Program, Server, Target, TargetDied, missing
 from bench.verify import Archive, ArchiveSpan, Bytes, NotModified, Request, Users, WrongAnswer, fetching, verify
 
@@ -145,6 +146,12 @@ class Runner:
             for item in case.data:
                 self._progress.step(case.id, item, "making data")
                 self._data.ensure(item)
+            if case.store:
+                try:
+                    url = stack.enter_context(Store(self._data.root(case.root), self._load_core)).url
+                except NotAvailable as why:
+                    result.skipped = dict.fromkeys(targets, str(why))
+                    return result
             self._measure(case, targets, url, result)
             if not self._method.keep_servers or url:
                 self._drop_servers()

@@ -24,8 +24,8 @@ from bench import measure
 from bench.environment import ROOT
 from bench.load import Address, on_core
 
-_PEERS = Path(__file__).resolve().parent / "peers"
-_PATH = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin"))
+PEERS = Path(__file__).resolve().parent / "peers"
+PATH = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin"))
 _START_PATIENCE = 30.0
 _STOP_PATIENCE = 5.0
 
@@ -42,7 +42,8 @@ class Launch:
     scratch: Path
     port: int
     inner_port: int
-    database_url: str
+    service_url: str
+    """Of the database, or of the object store."""
 
 
 Commands = Callable[[Launch], Sequence[tuple[int, Sequence[str]]]]
@@ -63,7 +64,7 @@ class Target:
     commands: Commands
     environment: Environment = lambda launch: {
         "BENCH_DATA": str(launch.data),
-        "BENCH_DATABASE_URL": launch.database_url,
+        "BENCH_DATABASE_URL": launch.service_url,
     }
     needs: tuple[str, ...] = ()
     rewrite: tuple[str, str] = ("", "")
@@ -93,7 +94,7 @@ def missing(needs: Sequence[str]) -> str | None:
         if need.startswith("py:"):
             if util.find_spec(need[3:]) is None:
                 return f"the Python package {need[3:]} is not installed"
-        elif shutil.which(need, path=_PATH) is None:
+        elif shutil.which(need, path=PATH) is None:
             return f"{need} is not installed"
     return None
 
@@ -104,13 +105,23 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def await_port(port: int) -> None:
+    """Until somebody listens there; raises `TargetDied`."""
+    deadline = time.monotonic() + _START_PATIENCE
+    while time.monotonic() < deadline:
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+            return
+        time.sleep(0.02)
+    raise TargetDied(f"nobody listens at port {port}")
+
+
 @dataclass(slots=True)
 class Server:
     """A running target, in a `with`: started, ready, measured by its process trees, gone afterwards."""
 
     target: Target
     data: Path
-    database_url: str = ""
+    service_url: str = ""
     core: int | None = None
     address: Address = field(init=False)
     _processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
@@ -119,9 +130,9 @@ class Server:
     def __enter__(self) -> Self:
         self._scratch = tempfile.TemporaryDirectory(prefix="bench-target-")
         scratch = Path(self._scratch.name)
-        launch = Launch(self.data, scratch, free_port(), free_port(), self.database_url)
+        launch = Launch(self.data, scratch, free_port(), free_port(), self.service_url)
         self.address = Address("127.0.0.1", launch.port)
-        environment = {**os.environ, "PATH": _PATH, "PYTHONPATH": f"{ROOT}/app:{ROOT}", "TMPDIR": str(scratch)}
+        environment = {**os.environ, "PATH": PATH, "PYTHONPATH": f"{ROOT}/app:{ROOT}", "TMPDIR": str(scratch)}
         environment |= self.target.environment(launch)
         try:
             with on_core(self.core), open(scratch / "log", "wb") as log:
@@ -205,7 +216,7 @@ class Server:
 def _app_environment(launch: Launch) -> dict[str, str]:
     (launch.scratch / "state").mkdir(exist_ok=True)
     values = {"DOWNLOADS_DATA_DIR": str(launch.data), "DOWNLOADS_STATE_DIR": str(launch.scratch / "state")}
-    return values | ({"DOWNLOADS_DATABASE_URL": launch.database_url} if launch.database_url else {})
+    return values | ({"DOWNLOADS_DATABASE_URL": launch.service_url} if launch.service_url else {})
 
 
 def _serve(port: int, launch: Launch) -> list[str]:
@@ -249,11 +260,34 @@ def _nginx(launch: Launch, template: str) -> list[str]:
         "data": launch.data,
         "port": launch.port,
         "inner_port": launch.inner_port,
+        "service_url": launch.service_url,
     }
-    text = Template((_PEERS / template).read_text(encoding="utf-8")).substitute(values)
+    text = Template((PEERS / template).read_text(encoding="utf-8")).substitute(values)
     path = launch.scratch / "nginx.conf"
     path.write_text(text, encoding="utf-8")
     return ["nginx", "-e", "stderr", "-c", str(path)]
+
+
+def _store_environment(launch: Launch) -> dict[str, str]:
+    account = {"AWS_ACCESS_KEY_ID": "bench", "AWS_SECRET_ACCESS_KEY": "bench", "AWS_REGION": "us-east-1"}
+    return {"AWS_ENDPOINT_URL": launch.service_url, "AWS_ALLOW_HTTP": "true", **account}
+
+
+def _serve_store(port: int, *more: str) -> list[str]:
+    command = [sys.executable, "-m", "asgi_downloads", "serve", "s3://bench", "--port", str(port), "--no-access-log"]
+    return [*command, *more]
+
+
+def _store_behind_nginx(launch: Launch) -> list[tuple[int, list[str]]]:
+    """As printed by `nginx-config`."""
+    inner, mode = launch.inner_port, ("--store-mode", "accel")
+    words = ["nginx-config", "s3://bench", "--port", str(inner), *mode, "--listen", f"127.0.0.1:{launch.port}"]
+    printed = subprocess.run(
+        [sys.executable, "-m", "asgi_downloads", *words, "--log-file", "/dev/null"],
+        env={**os.environ, "PYTHONPATH": f"{ROOT}/app"}, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    (launch.scratch / "site.conf").write_text(printed.stdout, encoding="utf-8")
+    return [(inner, _serve_store(inner, *mode)), (launch.port, _nginx(launch, "include.conf"))]
 
 
 def _null_zip(maker: str) -> Callable[[Path, str], list[str]]:
@@ -330,6 +364,23 @@ TARGETS: dict[str, Target | Program] = {
             "aiohttp", "aiohttp, FileResponse",
             lambda launch: [(launch.port, _aiohttp(launch))],
             needs=("py:aiohttp",),
+        ),
+        Target(
+            "ours-store", "this service, the files in an object store",
+            lambda launch: [(launch.port, _serve_store(launch.port))], _store_environment, needs=("py:obstore",),
+        ),
+        Target(
+            "ours-store-nginx", "this service behind nginx, which fetches from the store (`store_mode = accel`)",
+            _store_behind_nginx, _store_environment, needs=("py:obstore", "nginx"),
+        ),
+        Target(
+            "starlette-aiobotocore", "Starlette on uvicorn, StreamingResponse with aiobotocore",
+            lambda launch: [(launch.port, _uvicorn("bench.peers.starlette_store:app", launch))], _store_environment,
+            needs=("py:starlette", "py:aiobotocore"),
+        ),
+        Target(
+            "nginx-store", "nginx alone, proxying the store: control and limit",
+            lambda launch: [(launch.port, _nginx(launch, "store_proxy.conf"))], needs=("nginx",),
         ),
         Target(
             "nginx", "nginx alone, sendfile: control and limit",

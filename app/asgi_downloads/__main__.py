@@ -165,7 +165,7 @@ def _serve(args: argparse.Namespace) -> int:
     if args.demo and "data_dir" not in gathered:
         gathered["data_dir"] = Given(DEMO_DIR, "--demo")
     settings = Settings.of(gathered)
-    if args.demo and not demo.is_demo(settings.data_dir):
+    if args.demo and isinstance(settings.data_dir, Path) and not demo.is_demo(settings.data_dir):
         demo.write_demo(settings.data_dir)
     for warning in check(settings):
         _say("warning: " + warning)

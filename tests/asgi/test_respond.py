@@ -178,6 +178,22 @@ def test_a_client_that_leaves_ends_the_sending(
     assert len(answer.events) == after
 
 
+@pytest.mark.parametrize("spec_version", ["2.3", "2.4"])
+def test_a_body_that_fails_at_once_is_raised_with_nothing_sent(spec_version: str) -> None:
+    class Gone:
+        def at_hand(self, start: int, stop: int) -> bytes | None:
+            return None
+
+        async def pieces(self, start: int, stop: int) -> AsyncGenerator[Piece]:
+            raise FileChanged
+            yield b""
+
+    recorder = Recorder(http_scope(spec_version=spec_version))
+    with pytest.raises(FileChanged):
+        asyncio.run(respond(exchange_of(recorder), Plan(200, [], (ByteRange(0, SIZE),)), Gone()))
+    assert recorder.events == []
+
+
 def test_a_body_that_fails_midway_breaks_the_transfer_and_is_closed(path: Path) -> None:
     closed = []
 

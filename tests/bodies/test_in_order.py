@@ -4,11 +4,12 @@ import asyncio
 import threading
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
+from functools import partial
 
 import anyio
 import pytest
 
-from asgi_downloads.bodies.in_order import Job, Ready, in_order
+from asgi_downloads.bodies.in_order import Given, Heavy, Job, Ready, in_order
 from asgi_downloads.storage.threads import in_thread
 
 pytestmark = pytest.mark.anyio
@@ -42,6 +43,37 @@ async def test_results_come_in_the_order_of_the_jobs(parallel: int) -> None:
 
     jobs: list[Job[int]] = [lambda n=n: job(n) for n in range(5)]  # type: ignore[misc]
     assert [result async for result in in_order(jobs, parallel)] == [0, 1, 2, 3, 4]
+
+
+async def test_a_heavy_job_counts_for_several() -> None:
+    running, most = 0, 0
+
+    async def job(weight: int) -> int:
+        nonlocal running, most
+        running += weight
+        most = max(most, running)
+        await asyncio.sleep(0)
+        running -= weight
+        return weight
+
+    weights = [1, 1, 3, 1, 4, 2, 9, 1, 1]
+    jobs = [Heavy(lambda weight=weight: job(weight), weight) for weight in weights]  # type: ignore[misc]
+    assert [result async for result in in_order(jobs, 4)] == weights
+    assert most == 9  # one that is too heavy runs alone
+
+
+async def test_a_job_that_counts_for_all_begins_when_those_before_it_have_been_taken() -> None:
+    done: list[int] = []
+
+    async def job(number: int) -> list[int]:
+        await asyncio.sleep(0.001 * (5 - number))
+        done.append(number)
+        return list(done)
+
+    jobs: list[Given[list[int]]] = [*(partial(job, number) for number in range(4)), Heavy(partial(job, 4), 4)]
+    last = [result async for result in in_order(jobs, 4)][-1]
+    assert sorted(last) == [0, 1, 2, 3, 4]
+    assert last[-1] == 4
 
 
 async def test_the_next_job_runs_while_a_result_is_used() -> None:

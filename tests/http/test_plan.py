@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from asgi_downloads.http import plan as planning
 from asgi_downloads.http.errors import RangeNotSatisfiable
 from asgi_downloads.http.message import ByteRange, Header, Plan, Representation
-from asgi_downloads.http.plan import is_plain, plan
-from asgi_downloads.http.ranges import NEAR
+from asgi_downloads.http.plan import Foreseen, foresee, is_one_range, is_plain, plan
+from asgi_downloads.http.ranges import NEAR, IntRange, SuffixRange, resolve
 from asgi_downloads.http.validators import http_date
 from tests.http.asking import BOUNDARY, DATA, ETAG, FIELDS, FILE, MODIFIED, MODIFIED_DATE, NOW, Answer, ask
 
@@ -195,3 +195,53 @@ def test_no_request_makes_more_bytes_than_the_file_and_a_little_framing(pairs: l
 )
 def test_a_plain_request_leaves_nothing_to_decide(names: list[bytes], plain: bool) -> None:
     assert is_plain([(name, b"x") for name in names]) is plain
+
+
+TAG = b'"v1"'
+FORESEEN: dict[str, tuple[str, list[Header], Foreseen | None]] = {
+    "plain": ("GET", [(b"accept", b"*/*")], Foreseen()),
+    "head": ("HEAD", [], None),
+    "one-range": ("GET", [(b"range", b"bytes=5-9")], Foreseen(IntRange(5, 9))),
+    "an-open-range": ("GET", [(b"range", b"bytes=5-")], Foreseen(IntRange(5, None))),
+    "a-suffix": ("GET", [(b"range", b"bytes=-5")], Foreseen(SuffixRange(5))),
+    "a-resume": ("GET", [(b"range", b"bytes=5-"), (b"if-range", TAG)], Foreseen(IntRange(5, None), TAG)),
+    "if-range-alone": ("GET", [(b"if-range", TAG)], Foreseen()),
+    "a-resume-by-a-weak-tag": ("GET", [(b"range", b"bytes=5-"), (b"if-range", b'W/"v1"')], None),
+    "a-resume-by-date": ("GET", [(b"range", b"bytes=5-"), (b"if-range", MODIFIED_DATE)], None),
+    "a-resume-by-nonsense": ("GET", [(b"range", b"bytes=5-"), (b"if-range", b'"a" "b"')], None),
+    "several-ranges": ("GET", [(b"range", b"bytes=1-2,5-9")], None),
+    "several-lines": ("GET", [(b"range", b"bytes=1-2"), (b"range", b"bytes=5-9")], None),
+    "malformed": ("GET", [(b"range", b"bytes=9-5")], None),
+    "another-unit": ("GET", [(b"range", b"lines=1-2")], None),
+    "revalidation": ("GET", [(b"if-none-match", TAG)], None),
+    "by-date": ("GET", [(b"if-modified-since", MODIFIED_DATE)], None),
+    "guarded": ("GET", [(b"if-match", TAG), (b"range", b"bytes=5-9")], None),
+}
+
+
+@pytest.mark.parametrize("case", FORESEEN)
+def test_what_will_be_wanted_is_foreseen(case: str) -> None:
+    method, headers, wanted = FORESEEN[case]
+    assert foresee(method, headers) == wanted
+
+
+@pytest.mark.parametrize("case", FORESEEN)
+def test_what_is_foreseen_is_what_is_planned(case: str) -> None:
+    method, headers, foreseen = FORESEEN[case]
+    if foreseen is not None:
+        specs = (foreseen.part or IntRange(0, None),)
+        assert plan(method, headers, FILE, now=NOW).segments == resolve(specs, FILE.size)
+
+
+@pytest.mark.parametrize(
+    ("headers", "is_one"),
+    [
+        ([], True),
+        ([(b"range", b"bytes=1-")], True),
+        ([(b"range", b"bytes=1-"), (b"if-range", TAG)], False),
+        ([(b"if-none-match", TAG)], False),
+        ([(b"want-repr-digest", b"sha-256=1")], False),
+    ],
+)
+def test_what_asks_for_nothing_but_a_range(headers: list[Header], is_one: bool) -> None:
+    assert is_one_range(headers) is is_one

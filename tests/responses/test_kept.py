@@ -116,6 +116,7 @@ CHANGES = [
 def test_a_change_is_seen_at_the_next_request(change: Change, data: Path, app: Application) -> None:
     for route in app.routes:
         if isinstance(route.endpoint, StoredEndpoint):
+            assert isinstance(route.endpoint.tree, Tree)
             route.endpoint.tree.check = 0
     before = exchange(app, "/download/a.bin")
     change.make(data / "downloads" / "a.bin")

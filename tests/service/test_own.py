@@ -81,7 +81,12 @@ WRONG = [
     Wrong("[[directories]]\nurl = '/a%2Fb'\npath = '/a'", "directories[0].url: '/a%2Fb' is not a path"),
     Wrong("[[directories]]\nurl = '/{a}'\npath = '/a'", "directories[0].url: '/{a}' is not a path"),
     Wrong("[[directories]]\nurl = '/a'\npath = ''", "directories[0].path: '' is not a path"),
-    Wrong("[[directories]]\nurl = '/a'\npath = 's3://b/p'", "stores such as s3:// cannot be served yet"),
+    Wrong("[[directories]]\nurl = '/a'\npath = 'ftp://b/p'", "'ftp://b/p' is not a path or s3://BUCKET/PREFIX"),
+    Wrong("[[directories]]\nurl = '/a'\npath = 's3://b/p'", "'s3://b/p' is not a path or s3://BUCKET/PREFIX"),
+    Wrong(
+        "[[directories]]\nurl = '/a'\npath = 's3://bucket/p'\naccel_prefix = '/x/'",
+        "accel_prefix: nginx cannot open 's3://bucket/p'; for stores there is store_mode",
+    ),
     Wrong("[[directories]]\nurl = '/a'\npath = '/a'\nshow = 'x'", "directories[0].show: 'x' is not one of inline"),
     Wrong("[[directories]]\nurl = '/a'\npath = '/a'\nhide = '.*'", "directories[0].hide: '.*' is not a list"),
     Wrong("[[directories]]\nurl = '/a'\npath = '/a'\nhide = [1]", "directories[0].hide: '[1]' is not a list"),

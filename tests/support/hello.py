@@ -13,7 +13,7 @@ def create(settings: Settings) -> Callable[[Scope, Receive, Send], Awaitable[Non
 
     async def hello(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
-            await _lifespan(settings.data_dir, receive, send)
+            await _lifespan(Path(str(settings.data_dir)), receive, send)
             return
         body = f"hello from {os.getpid()}".encode()
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % len(body))]})

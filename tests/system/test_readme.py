@@ -26,10 +26,13 @@ ORDER = [
     "Behind nginx",
     "Exports and reports",
     "Links that expire",
+    "From one machine to many",
     "What it costs",
     "What is promised, and what not",
     "License",
 ]
+STORE = {"AWS_ENDPOINT_URL": "http://127.0.0.1:9", "AWS_ALLOW_HTTP": "true", "AWS_REGION": "x"}  # one that is down
+STORE |= {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x"}
 SERVERS = ("asgi-downloads serve", "uvicorn ")
 
 
@@ -55,7 +58,7 @@ def here(tmp_path: Path) -> Path:
 def test_every_block_works(chapter: str, here: Path) -> None:
     port = str(free_port())
     environ = {
-        **environment({"DOWNLOADS_PORT": port, "UVICORN_PORT": port, "HOME": str(here)}),
+        **environment({"DOWNLOADS_PORT": port, "UVICORN_PORT": port, "HOME": str(here), **STORE}),
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
     }
     served: list[subprocess.Popen[bytes]] = []

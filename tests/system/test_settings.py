@@ -34,6 +34,9 @@ FREE = {
     "unreadable": "skip",
     "database_connections": "3",
     "query_timeout": "5m",
+    "store_mode": "redirect",
+    "store_timeout": "3s",
+    "store_requests": "7",
     "host": "127.0.0.2",
     "workers": "2",
     "access_log": "yes",
@@ -368,6 +371,7 @@ SEEN_BY_VALUE = {
     *("graceful_timeout", "drain_delay"),  # `the_end` shows them
     *("database_connections", "query_timeout", "unreadable", "guide_urls"),  # tests of the rooms that obey them do
     "link_max",  # is obeyed where links are made
+    *("store_mode", "store_timeout", "store_requests"),  # test_store.py, test_store_faults.py
 }
 """What cannot be seen here from outside."""
 

@@ -27,7 +27,7 @@ DEFAULT_CHUNK_SIZE = 256 << 10
 class Exchange:
     """Scope, receive and send of one request; `headers` are lower-case names in order."""
 
-    __slots__ = ("headers", "method", "receive", "scope", "send")
+    __slots__ = ("_watched", "headers", "method", "receive", "scope", "send")
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.scope = scope
@@ -35,6 +35,7 @@ class Exchange:
         self.send = send
         self.method: str = scope["method"]
         self.headers: Headers = scope["headers"]
+        self._watched = False
 
     @property
     def path_params(self) -> dict[str, str]:
@@ -93,6 +94,9 @@ class Exchange:
 
         Raises what `work` raises, and `Disconnected` when the client left before the end.
         """
+        if self._watched:  # within such work: it will be cancelled with that
+            return await work()
+        self._watched = True
         failure: Exception = Disconnected()
         results: list[T] = []
         async with anyio.create_task_group() as group:
@@ -102,6 +106,7 @@ class Exchange:
             except Exception as error:  # kept out of the group, which would wrap it
                 failure = error
             group.cancel_scope.cancel()
+            self._watched = False
         if not results:
             raise failure
         return results[0]

@@ -52,12 +52,8 @@ async def respond_blocks(exchange: Exchange, status: int, headers: list[Header],
             await send_whole(exchange, status, headers)
             return
 
-        async def work() -> None:
-            first = await anext(blocks, b"")
-            start: Message = {"type": "http.response.start", "status": status, "headers": headers}
-            await _send_all(start, _block_events(first, blocks), exchange.send)
-
-        await exchange.while_connected(work)
+        start: Message = {"type": "http.response.start", "status": status, "headers": headers}
+        await exchange.while_connected(lambda: _send_all(start, _block_events(blocks), exchange.send))
 
 
 async def break_off(send: Send) -> None:
@@ -88,14 +84,19 @@ def _left_alone(exchange: Exchange, headers: list[Header]) -> list[Header]:
 
 
 async def _send_all(start: Message, events: AsyncGenerator[Message], send: Send, *, patient: bool = False) -> None:
-    """Send all of them and the end; `patient` lets the loop notice a hang-up that `send` keeps silent about."""
+    """Send all of them and the end; `patient` lets the loop notice a hang-up that `send` keeps silent about.
+
+    The first event is made before `start` is sent, so that what fails at once is still an answer.
+    """
     async with aclosing(events):
+        event = await anext(events, None)
         try:
             await send(start)
-            while event := await _next(events):
+            while event:
                 await send(event)
                 if patient:
                     await asyncio.sleep(0)
+                event = await _next(events)
             await send({"type": "http.response.body"})
         except OSError as error:
             raise Disconnected from error
@@ -108,8 +109,7 @@ async def _next(events: AsyncGenerator[Message]) -> Message | None:
         raise BrokenTransfer(f"{type(error).__name__}: {error}") from error
 
 
-async def _block_events(first: bytes, blocks: AsyncGenerator[bytes]) -> AsyncGenerator[Message]:
-    yield {"type": "http.response.body", "body": first, "more_body": True}
+async def _block_events(blocks: AsyncGenerator[bytes]) -> AsyncGenerator[Message]:
     async for block in blocks:
         yield {"type": "http.response.body", "body": block, "more_body": True}
 

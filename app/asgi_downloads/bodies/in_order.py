@@ -2,8 +2,9 @@
 
 import asyncio
 import os
+import sys
 from collections import deque
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from typing import Generic, Protocol, TypeVar, runtime_checkable
 
 import anyio
@@ -25,19 +26,32 @@ class Ready(Generic[T]):
         self.result = result
 
 
+class Heavy(Generic[T]):
+    """A job that counts for `weight` of those that run at a time, and for all of them if it must be alone."""
+
+    __slots__ = ("job", "weight")
+
+    def __init__(self, job: Job[T], weight: int) -> None:
+        self.job = job
+        self.weight = weight
+
+
+Given = Job[T] | Ready[T] | Heavy[T]
+
+
 @runtime_checkable
 class _Closes(Protocol):
     def close(self) -> None: ...
 
 
-async def in_order(jobs: Iterable[Job[T] | Ready[T]], parallel: int = 1) -> AsyncGenerator[T, None]:
+async def in_order(jobs: Iterable[Given[T]], parallel: int = 1) -> AsyncGenerator[T, None]:
     """Run the jobs, up to `parallel` at a time, and give their results in order.
 
     While a result is used, as many jobs after it are under way or done. Closing the generator early cancels those,
     waits until what they had in threads has ended, so that nothing they use is closed before, and closes the results
     that no one took.
     """
-    waiting = iter(jobs)
+    waiting = _Waiting(jobs)
     running: deque[_Running[T]] = deque()
     try:
         _fill(running, waiting, parallel)
@@ -56,10 +70,13 @@ async def in_order(jobs: Iterable[Job[T] | Ready[T]], parallel: int = 1) -> Asyn
 class _Running(Generic[T]):
     """A job under way, or a result in its place."""
 
-    __slots__ = ("_scope", "done")
+    __slots__ = ("_scope", "done", "weight")
 
-    def __init__(self, job: Job[T] | Ready[T]) -> None:
+    def __init__(self, job: Given[T]) -> None:
         loop = asyncio.get_running_loop()
+        self.weight = 1
+        if isinstance(job, Heavy):
+            self.weight, job = job.weight, job.job
         self.done: asyncio.Future[T]
         if isinstance(job, Ready):
             self.done = loop.create_future()
@@ -79,8 +96,29 @@ class _Running(Generic[T]):
             self._scope.cancel()
 
 
-def _fill(running: deque[_Running[T]], jobs: Iterator[Job[T] | Ready[T]], parallel: int) -> None:
-    while len(running) < parallel and (job := next(jobs, None)) is not None:
+class _Waiting(Generic[T]):
+    """Jobs that have not begun, of which one may be seen without being taken."""
+
+    __slots__ = ("_first", "_rest")
+
+    def __init__(self, jobs: Iterable[Given[T]]) -> None:
+        self._first: Given[T] | None = None
+        self._rest = iter(jobs)
+
+    def take(self, room: int) -> Given[T] | None:
+        """The next job, if there is one and it has room."""
+        job, self._first = self._first or next(self._rest, None), None
+        if isinstance(job, Heavy) and job.weight > room:
+            self._first = job
+            return None
+        return job
+
+
+def _fill(running: deque[_Running[T]], waiting: _Waiting[T], parallel: int) -> None:
+    while (room := parallel - sum(one.weight for one in running)) > 0:
+        job = waiting.take(room if running else sys.maxsize)
+        if job is None:
+            return
         running.append(_Running(job))
 
 

@@ -21,5 +21,8 @@ class StoredFile:
         self.file.check()
         return data
 
+    def close(self) -> None:
+        self.file.close()
+
     async def pieces(self, start: int, stop: int) -> AsyncGenerator[Piece]:
         yield FileSlice(self.file.note(), start, stop - start)

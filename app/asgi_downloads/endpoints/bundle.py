@@ -10,9 +10,10 @@ from asgi_downloads.http.errors import HTTPError
 from asgi_downloads.http.parameters import Query
 from asgi_downloads.responses.zip_delivery import Bundle, ZipDelivery
 from asgi_downloads.storage.errors import NotFound
-from asgi_downloads.storage.files.contents import Folder
 from asgi_downloads.storage.files.private import NOTHING_PRIVATE, Private
 from asgi_downloads.storage.files.tree import Tree
+from asgi_downloads.storage.objects.bucket import Bucket
+from asgi_downloads.storage.objects.contents import folder_at
 
 MISSING = "Bundle not found"
 COMPRESSION = Parameter("compression", default="store", choices=tuple(PACKINGS), help="How files are packed")
@@ -23,7 +24,7 @@ RECURSIVE = Parameter("recursive", "boolean", default=False, help="With the file
 class BundleEndpoint:
     """An ASGI callable that answers with the directories of `tree`."""
 
-    tree: Tree
+    tree: Tree | Bucket
     delivery: ZipDelivery
     private: Private = NOTHING_PRIVATE
 
@@ -36,11 +37,8 @@ class BundleEndpoint:
             raise HTTPError(404, MISSING)
         try:
             async with self.tree.subtree(bundle_id) as directory:
-                bundle = Bundle(
-                    Folder(directory, bool(recursive), private=self.private),
-                    f"bundle-{bundle_id}.zip",
-                    PACKINGS[str(compression)],
-                )
+                contents = folder_at(directory, recursive=bool(recursive), private=self.private)
+                bundle = Bundle(contents, f"bundle-{bundle_id}.zip", PACKINGS[str(compression)])
                 await self.delivery.send(exchange, bundle)
         except NotFound:
             raise HTTPError(404, MISSING) from None

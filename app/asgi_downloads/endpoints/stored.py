@@ -15,6 +15,7 @@ from asgi_downloads.responses import show
 from asgi_downloads.responses.delivery import Delivery, Shown
 from asgi_downloads.storage.errors import NotFound
 from asgi_downloads.storage.files.tree import Tree
+from asgi_downloads.storage.objects.bucket import Bucket
 
 LONGEST = 255
 """Characters of a name; none has more on any file system of Linux, so that nothing is made of longer ones."""
@@ -73,7 +74,7 @@ REPORT = FileStyle(_report, "Report not found")
 class StoredEndpoint:
     """An ASGI callable that answers with files of `tree`, by the one parameter of its path."""
 
-    tree: Tree
+    tree: Tree | Bucket
     style: FileStyle
     delivery: Delivery
 

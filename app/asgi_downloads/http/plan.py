@@ -1,13 +1,16 @@
 """The order of decisions for a GET or HEAD of something with a length (RFC 9110 §13.2.2), from request to `Plan`."""
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass
 
 from asgi_downloads.http import conditionals, multipart
 from asgi_downloads.http import ranges as range_requests
-from asgi_downloads.http.errors import PreconditionFailed
+from asgi_downloads.http.errors import MalformedRange, PreconditionFailed
 from asgi_downloads.http.headers import OWS
 from asgi_downloads.http.message import ByteRange, Header, Headers, Plan, Representation
-from asgi_downloads.http.validators import http_date
+from asgi_downloads.http.ranges import IntRange, SuffixRange
+from asgi_downloads.http.validators import http_date, is_strong
 
 _DECISIVE = frozenset(
     {b"if-match", b"if-unmodified-since", b"if-none-match", b"if-modified-since", b"if-range", b"range"}
@@ -51,6 +54,38 @@ def plan(
 def is_plain(headers: Headers) -> bool:
     """Whether the request leaves nothing to decide: no precondition, no range, no digest wanted."""
     return _OUT_OF_THE_ORDINARY.isdisjoint([name for name, _ in headers])
+
+
+@dataclass(frozen=True, slots=True)
+class Foreseen:
+    """The content that `plan` will most likely want: all, or one range, and of which version."""
+
+    part: IntRange | SuffixRange | None = None
+    etag: bytes | None = None
+
+
+def foresee(method: str, headers: Headers) -> Foreseen | None:
+    """What to ask of a store that gives facts and content in one answer; None where the facts must be known first.
+
+    It decides nothing: `plan` does, by the facts that come with the content.
+    """
+    asked = _asked(headers)
+    validator = asked.pop(b"if-range", None)
+    value = asked.pop(b"range", None)
+    if method != "GET" or asked:
+        return None
+    if value is None:
+        return Foreseen()  # RFC 9110 §13.1.5: If-Range without Range MUST be ignored
+    with suppress(MalformedRange):
+        specs = range_requests.parse(value)
+        if specs and len(specs) == 1 and (validator is None or is_strong(validator)):
+            return Foreseen(specs[0], validator)
+    return None
+
+
+def is_one_range(headers: Headers) -> bool:
+    """Whether the request leaves nothing to decide but a range, on no condition."""
+    return _OUT_OF_THE_ORDINARY.intersection(name for name, _ in headers) <= {b"range"}
 
 
 def _asked(headers: Headers) -> dict[bytes, bytes]:

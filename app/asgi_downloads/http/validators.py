@@ -43,6 +43,11 @@ def is_entity_tag(value: bytes) -> bool:
     return _ONE_TAG.fullmatch(value) is not None
 
 
+def is_strong(value: bytes) -> bool:
+    """Whether the value is one strong entity tag and nothing else."""
+    return is_entity_tag(value) and not value.startswith(b"W/")
+
+
 def parse_entity_tags(value: bytes) -> list[bytes]:
     """The tags of `#entity-tag`, in order; none at all if any member is malformed."""
     return _ONE_TAG.findall(value) if _TAG_LIST.fullmatch(value) else []

@@ -18,10 +18,11 @@ from asgi_downloads.responses.show import WAYS, Show
 from asgi_downloads.responses.sums import send_sum, send_sums
 from asgi_downloads.responses.zip_delivery import Bundle, ZipDelivery, archives
 from asgi_downloads.storage.errors import NotFound, OutsideRoot
-from asgi_downloads.storage.files.contents import Folder
 from asgi_downloads.storage.files.digests import digests
 from asgi_downloads.storage.files.hidden import Hidden
 from asgi_downloads.storage.files.tree import Tree
+from asgi_downloads.storage.objects.bucket import Bucket
+from asgi_downloads.storage.objects.contents import folder_at
 
 SUMS = "sha256"
 """The parameter that asks for digests of files as text, in place of the files."""
@@ -36,7 +37,7 @@ class FilesEndpoint:
     With `archive`, `folder/?zip` is there too, and `folder/?sha256`.
     """
 
-    tree: Tree
+    tree: Tree | Bucket
     show: Callable[[str], Shown]
     hidden: Hidden
     delivery: Delivery
@@ -71,7 +72,8 @@ class FilesEndpoint:
     async def _send_folder(self, exchange: Exchange, path: str, archive: ZipDelivery) -> bool:
         """Whether it was asked for in a form that there is."""
         query = Query(exchange.query_string)
-        folder = Folder(self.tree.directory(), True, path, self.hidden, self.delivery.private)
+        directory, private = self.tree.directory(), self.delivery.private
+        folder = folder_at(directory, path, recursive=True, hide=self.hidden, private=private)
         if query.flag("zip"):
             name = path[:-1].rpartition("/")[2] or self.tree.root.name
             await archive.send(exchange, Bundle(folder, f"{name}.zip", PACKINGS["store"]))

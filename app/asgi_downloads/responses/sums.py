@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import AsyncGenerator
+from contextlib import AbstractAsyncContextManager
 from functools import partial
 
 from asgi_downloads.asgi.answer import NO_STORE
@@ -14,8 +15,10 @@ from asgi_downloads.responses.delivery import Delivery
 from asgi_downloads.storage.errors import Unreadable
 from asgi_downloads.storage.files.contents import Contents
 from asgi_downloads.storage.files.listing import Listing
+from asgi_downloads.storage.files.openfile import OpenFile
 from asgi_downloads.storage.files.tree import Directory, Tree
 from asgi_downloads.storage.jobs import Work
+from asgi_downloads.storage.objects.bucket import Bucket, StoredObject
 
 MOST = 100_000
 """Files of one folder."""
@@ -24,10 +27,11 @@ _LINES = 256
 """Lines that are sent together where all digests are known."""
 
 
-async def send_sum(exchange: Exchange, delivery: Delivery, tree: Tree, path: str) -> None:
+async def send_sum(exchange: Exchange, delivery: Delivery, tree: Tree | Bucket, path: str) -> None:
     """Answer with the line of one file of `tree`. Raises as `Tree.open`, `FileChanged`, and `Busy`."""
     name = path.rpartition("/")[2]
-    async with tree.open(path) as file:
+    opening: AbstractAsyncContextManager[OpenFile | StoredObject] = tree.open(path)
+    async with opening as file:
         delivery.refuse_private(file)
 
         async def line() -> AsyncGenerator[bytes]:
@@ -77,7 +81,7 @@ def _scan_blocking(contents: Contents, stop: threading.Event) -> Listing:
         contents.directory.close()
 
 
-async def _lines(delivery: Delivery, directory: Directory, listing: Listing) -> AsyncGenerator[bytes]:
+async def _lines(delivery: Delivery, directory: Directory | Bucket, listing: Listing) -> AsyncGenerator[bytes]:
     known = await delivery.digests.known(listing)
     lines: list[bytes] = []
     for digest, path, name in zip(known, listing.paths, listing.names, strict=True):
@@ -87,7 +91,8 @@ async def _lines(delivery: Delivery, directory: Directory, listing: Listing) -> 
             yield b"".join(lines)
             lines.clear()
         if digest is None:
-            async with directory.open(path) as file:
+            opening: AbstractAsyncContextManager[OpenFile | StoredObject] = directory.open(path)
+            async with opening as file:
                 delivery.refuse_private(file)
                 digest = await delivery.digests.sha256(file)
         lines.append(sum_line(digest, name))

@@ -16,6 +16,7 @@ from asgi_downloads.bodies.zip.body import ZipBody
 from asgi_downloads.bodies.zip.cache import Archives
 from asgi_downloads.bodies.zip.deflate import Packing
 from asgi_downloads.bodies.zip.first_deflate import deflate
+from asgi_downloads.bodies.zip.object_zip import ObjectZip
 from asgi_downloads.http.disposition import content_disposition
 from asgi_downloads.http.errors import HTTPError
 from asgi_downloads.http.media_types import NOSNIFF
@@ -28,6 +29,7 @@ from asgi_downloads.storage.files.checksums import Checksums
 from asgi_downloads.storage.files.contents import Contents
 from asgi_downloads.storage.files.listing import Listing
 from asgi_downloads.storage.files.tree import Directory
+from asgi_downloads.storage.objects.bucket import Bucket
 from asgi_downloads.storage.threads import in_thread
 
 EMPTY = "No files in bundle"
@@ -66,7 +68,9 @@ class ZipDelivery:
         if isinstance(found, Archive):
             representation = self._representation(exchange, bundle, found.size, etag, found.listing, now)
             decided = plan(exchange.method, exchange.headers, representation, now=now)
-            await respond(exchange, with_status(decided, bundle.status), ZipBody(found, bundle.contents.directory))
+            directory = bundle.contents.directory
+            body = ObjectZip(found, directory) if isinstance(directory, Bucket) else ZipBody(found, directory)
+            await respond(exchange, with_status(decided, bundle.status), body)
             return
         assert bundle.packing is not None
         # Its length is not known yet: the same decisions, but no ranges, and the empty plan lends its fields.
@@ -109,7 +113,7 @@ class ZipDelivery:
         return Representation(size, b"application/zip", etag, modified, fields)
 
 
-async def _etag(exchange: Exchange, archive: Archive, directory: Directory) -> bytes | None:
+async def _etag(exchange: Exchange, archive: Archive, directory: Directory | Bucket) -> bytes | None:
     """The validator of the content, or at first, while that would take long, of the files' state.
 
     Both name the same bytes. Who holds the latter gets it back, so that a download resumes whose first answer came
@@ -118,7 +122,7 @@ async def _etag(exchange: Exchange, archive: Archive, directory: Directory) -> b
     held = b",".join(value for name, value in exchange.headers if name in _TAG_FIELDS)
     tags = archive.known_tags
     content, state = await in_thread(archive.tags_blocking) if tags is None else tags
-    if state is not None and state in held:
+    if state is not None and (state in held or archive.listing.is_shared):
         return state
     if content is None:
         if state is None or _CONTENT_TAG.search(held):

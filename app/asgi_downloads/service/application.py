@@ -3,6 +3,7 @@
 import logging
 from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
 
 from asgi_downloads.asgi.cors import Cors
 from asgi_downloads.asgi.exchange import CHUNK_SIZE
@@ -12,18 +13,23 @@ from asgi_downloads.asgi.lifespan import run_lifespan
 from asgi_downloads.asgi.router import Route, Router
 from asgi_downloads.asgi.types import ASGIApp, Receive, Scope, Send
 from asgi_downloads.bodies.zip.cache import Archives
-from asgi_downloads.endpoints.health import Readiness
+from asgi_downloads.endpoints.health import Check, Readiness
 from asgi_downloads.endpoints.links.keys import KeysError, LinkKeys
 from asgi_downloads.responses.delivery import Delivery
 from asgi_downloads.responses.kept import Kept
 from asgi_downloads.service.routes import described, table
 from asgi_downloads.service.setting import SettingsError
+from asgi_downloads.service.setting_kinds import Root
 from asgi_downloads.service.settings import Settings
 from asgi_downloads.storage.errors import MissingExtra, StorageError
 from asgi_downloads.storage.files.checksums import Checksums
 from asgi_downloads.storage.files.digests import Digests
 from asgi_downloads.storage.files.temporary import TemporaryFiles
+from asgi_downloads.storage.files.tree import Tree
 from asgi_downloads.storage.jobs import Jobs
+from asgi_downloads.storage.objects.bucket import Bucket
+from asgi_downloads.storage.objects.store import ObjectStore
+from asgi_downloads.storage.probe import Probe
 from asgi_downloads.storage.rows.open import open_rows
 from asgi_downloads.storage.rows.source import RowSource
 from asgi_downloads.storage.threads import in_thread
@@ -42,13 +48,20 @@ class Application:
         self._made = TemporaryFiles(settings.temp_dir)
         self._checksums = Checksums(settings.state_dir)
         self._sources: dict[str, RowSource | MissingExtra] = {}
-        self._users = self._rows(settings.database_url)
+        self._stores: dict[str, ObjectStore] = {}
         delivery = Delivery(Digests(self._checksums), settings.cache_control.encode(), settings.etag == "portable")
-        ready = Readiness({"data": self._check_data, "database": self._check_database})
         archives = Archives(self._checksums, may_omit=settings.unreadable == "skip")
         self._probes = Jobs("probes", 1)
         self._keys = _link_keys(settings)
-        self.routes = (*routes, *table(settings, delivery, archives, self._rows, self._made, ready, self._keys))
+        checks: dict[str, Check] = {}
+        ready = Readiness(checks)
+        ours = table(settings, delivery, archives, self._rows, self._tree, self._made, ready, self._keys)
+        self.routes = (*routes, *ours)
+        if isinstance(settings.data_dir, Path):
+            checks["data"] = self._check_data
+        if settings.database_url:
+            checks["database"] = self._check_database
+        checks |= {f"s3://{bucket}": _store_check(store) for bucket, store in self._stores.items()}
         if settings.docs:
             self.routes = described(self.routes)
         self._http: ASGIApp = Kept(Guard(Router(self.routes)))
@@ -86,21 +99,33 @@ class Application:
             self._sources[url] = open_rows(url, settings.database_connections, settings.query_timeout)
         return self._sources[url]
 
+    def _tree(self, root: Root) -> Tree | Bucket:
+        """The tree of files at a root; one store for all that is in a bucket."""
+        if isinstance(root, Path):
+            return Tree(root)
+        if root.bucket not in self._stores:
+            settings = self.settings
+            store = ObjectStore(root.bucket, timeout=settings.store_timeout, requests=settings.store_requests)
+            self._stores[root.bucket] = store
+        return Bucket(self._stores[root.bucket], root, self.settings.store_mode)
+
     async def _check_data(self) -> str | None:
+        directory = Path(str(self.settings.data_dir))
         try:
-            there = await self._probes.run("data", lambda: lambda stop: self.settings.data_dir.is_dir(), PROBE_TIMEOUT)
+            there = await self._probes.run("data", lambda: lambda stop: directory.is_dir(), PROBE_TIMEOUT)
         except TimeoutError:
             return "the data directory does not answer"
         return None if there else "the data directory is not there"
 
     async def _check_database(self) -> str | None:
-        if isinstance(self._users, MissingExtra):
+        users = self._rows(self.settings.database_url)
+        if isinstance(users, MissingExtra):
             return None  # not a fault that passes; the export says what to install
         file = self.settings.database_file
         if self.settings.database_is_default and file is not None and not await in_thread(file.exists):
             return None  # files alone are served here
         try:
-            await self._users.check()
+            await users.check()
         except StorageError:
             return "the database does not answer"
         return None
@@ -116,11 +141,24 @@ def _link_keys(settings: Settings) -> LinkKeys | None:
         raise SettingsError(str(error)) from None
 
 
+def _store_check(store: ObjectStore) -> Check:
+    probe = Probe(store.check, PROBE_TIMEOUT)
+
+    async def check() -> str | None:
+        try:
+            await probe()
+        except StorageError as error:
+            return str(error)
+        return None
+
+    return check
+
+
 def create_app(settings: Settings | None = None, routes: Iterable[Route] = ()) -> Application:
     """The application for these settings; none of them is read from the environment (`Settings.from_environment()`).
 
     `routes` are a site's own, beside ours: each a `Route` with an ASGI callable. Raises `ValueError` for one that
-    contradicts another.
+    contradicts another, and `MissingExtra` for a directory in a store without the library for that.
 
         create_app(Settings(data_dir="/srv/data"), [Route("/hello/{name}", hello)])
     """

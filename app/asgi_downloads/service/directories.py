@@ -12,6 +12,7 @@ from asgi_downloads.service.settings import Settings
 from asgi_downloads.storage.errors import StorageError
 from asgi_downloads.storage.files.hidden import Hidden
 from asgi_downloads.storage.files.tree import Tree
+from asgi_downloads.storage.objects.url import StoreURL
 
 BROWSE_URL = "/browse"
 """Where the page is."""
@@ -29,7 +30,10 @@ def shows_data(settings: Settings) -> bool:
 
 def is_plain_folder(settings: Settings) -> bool:
     """Whether the data directory has none of the guide's directories, and the settings name none either."""
-    return not settings.directories and not any((settings.data_dir / name).is_dir() for name in DIRECTORIES)
+    data = settings.data_dir
+    return (
+        not settings.directories and isinstance(data, Path) and not any((data / name).is_dir() for name in DIRECTORIES)
+    )
 
 
 def on_the_page(settings: Settings) -> dict[str, OwnDirectory]:
@@ -39,7 +43,7 @@ def on_the_page(settings: Settings) -> dict[str, OwnDirectory]:
         return shown
     for prefix in shown:
         clash = settings.data_dir / prefix.partition("/")[0]
-        if os.path.lexists(clash):
+        if isinstance(clash, Path) and os.path.lexists(clash):
             raise SettingsError(f"directories: {clash} and the directory at /{prefix} would be one on the page")
     return {"": _whole(settings), **shown}
 
@@ -58,6 +62,8 @@ def granted_path(settings: Settings, path: str) -> str | None:
     inner, own = f"{bare}/"[len(prefix) :].removesuffix("/"), places[prefix]
     if inner and ({"", ".", ".."} & set(inner.split("/")) or Hidden(own.hide).hides_any(inner)):
         return None
+    if isinstance(own.path, StoreURL):  # what is there is not asked: the store may be out of reach from here
+        return path if bare else ""
     try:
         mode = Tree(own.path).directory().status_blocking(inner or ".").st_mode
     except StorageError:
@@ -71,16 +77,20 @@ def _whole(settings: Settings) -> OwnDirectory:
     return OwnDirectory(BROWSE_URL, settings.data_dir, accel_prefix=settings.accel_prefix)
 
 
+def stores(settings: Settings) -> tuple[StoreURL, ...]:
+    """What is served that lies in an object store."""
+    roots = (settings.data_dir, *(own.path for own in settings.directories))
+    return tuple(root for root in roots if isinstance(root, StoreURL))
+
+
 def without_access(settings: Settings) -> tuple[Path, ...]:
     """Directories that are there only for who has a link to them."""
-    return tuple(own.path for own in settings.directories if own.access == "links")
+    return tuple(own.path for own in settings.directories if own.access == "links" and isinstance(own.path, Path))
 
 
 def private_paths(settings: Settings) -> Iterator[Path]:
     """What the service itself keeps where it might be served."""
-    yield settings.state_dir
-    if settings.temp_dir is not None:
-        yield settings.temp_dir
+    yield from (path for path in (settings.state_dir, settings.temp_dir) if path is not None)
     if settings.database_file is not None:
         for companion in ("", "-wal", "-shm", "-journal"):
             yield settings.database_file.with_name(settings.database_file.name + companion)

@@ -16,19 +16,21 @@ from asgi_downloads.http.parameters import Query
 from asgi_downloads.service.names import GUIDE_URLS, OTHER_URLS
 from asgi_downloads.service.setting import DERIVED, SettingsError, parse_rows, setting, settings_of
 from asgi_downloads.service.setting_kinds import (
-    DIRECTORY,
     FILENAME,
     MAYBE_DATABASE_URL,
     OWN_URL,
     PATTERNS,
+    ROOT,
     SQL,
     SWITCH,
     URL_PREFIX,
+    Root,
     choice,
     duration,
     matching,
     written,
 )
+from asgi_downloads.storage.objects.url import StoreURL
 from asgi_downloads.storage.rows.statement import placeholders
 
 
@@ -37,7 +39,7 @@ class OwnDirectory:
     """A directory, sub-folders and all, below a URL. Raises `SettingsError`."""
 
     url: str = setting("/media", OWN_URL, "where it is")
-    path: Path = setting(Path("/srv/media"), DIRECTORY, "the directory")
+    path: Root = setting(Path("/srv/media"), ROOT, "the directory, or s3://BUCKET/PREFIX")
     show: str = setting("inline", choice("inline", "download", "video"), "how its files are sent: shown, saved, played")
     hide: tuple[str, ...] = setting((".*", "*.part", "*~"), PATTERNS, "names that are not there for anybody")
     bundle: bool = setting(False, SWITCH, "let folder/?zip be the folder as one archive")
@@ -51,6 +53,13 @@ class OwnDirectory:
     def __post_init__(self) -> None:
         for each in settings_of(OwnDirectory):
             object.__setattr__(self, each.name, each.read(getattr(self, each.name), each.name))
+        refuse_offload(self.path, self.accel_prefix)
+
+
+def refuse_offload(root: Root, accel_prefix: str) -> None:
+    """Raise `SettingsError` for files that nginx is to send and cannot open."""
+    if accel_prefix and isinstance(root, StoreURL):
+        raise SettingsError(f"accel_prefix: nginx cannot open {str(root)!r}; for stores there is store_mode")
 
 
 _NEEDED = ("url", "path")

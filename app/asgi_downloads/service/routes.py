@@ -48,12 +48,14 @@ from asgi_downloads.service.directories import (
 from asgi_downloads.service.docs import docs_page
 from asgi_downloads.service.openapi import openapi
 from asgi_downloads.service.own import OwnDirectory, OwnExport
+from asgi_downloads.service.setting_kinds import Root
 from asgi_downloads.service.settings import Settings
 from asgi_downloads.storage.errors import MissingExtra
 from asgi_downloads.storage.files.hidden import Hidden
 from asgi_downloads.storage.files.private import Private
 from asgi_downloads.storage.files.temporary import TemporaryFiles
 from asgi_downloads.storage.files.tree import Tree
+from asgi_downloads.storage.objects.bucket import Bucket
 from asgi_downloads.storage.rows.source import COLUMNS, RowSource
 
 BYTES, PDF, ZIP = "application/octet-stream", "application/pdf", "application/zip"
@@ -74,17 +76,21 @@ ON_THE_PAGE = (
 )
 OF_THE_PAGE = ("text/html", "application/json", "text/plain", "text/vtt", ZIP, "*/*")
 
+Trees = Callable[[Root], Tree | Bucket]
+"""What is at a root."""
+
 
 def table(
     settings: Settings,
     delivery: Delivery,
     archives: Archives,
     rows: Callable[[str], RowSource | MissingExtra],
+    trees: Trees,
     made: TemporaryFiles,
     ready: Readiness,
     links: LinkKeys | None = None,
 ) -> tuple[Route, ...]:
-    """The routes; `rows` gives the source that a database URL names.
+    """The routes; `rows` gives the source that a database URL names, `trees` what is at a root.
 
     A literal path wins over a parameter, that over a prefix, whatever the order.
     """
@@ -93,14 +99,18 @@ def table(
     public = replace(delivery, private=Private((*kept_back, *without_access(settings))))
     if without_access(settings):
         delivery = public
-    guide = _guide(settings, delivery, archives, rows(settings.database_url), made) if settings.guide_urls else ()
+    users = rows(settings.database_url) if settings.database_url else None
+    guide = _guide(settings, delivery, archives, users, trees, made) if settings.guide_urls else ()
     own = [own for own in settings.directories if own.access == "public"]
     shown, pages_of = on_the_page(settings), BROWSE_URL if has_page(settings) else ""
     return (
         *guide,
-        *(_own(each.url, _files(each, public, archives, pages_of + each.url if each.browse else "")) for each in own),
-        *(_browse(_page(shown, settings, public, archives)) if has_page(settings) else ()),
-        *(() if links is None else (_links(links, settings, granted, archives),)),
+        *(
+            _own(each.url, _files(each, trees, public, archives, pages_of + each.url if each.browse else ""))
+            for each in own
+        ),
+        *(_browse(_page(shown, settings, trees, public, archives)) if has_page(settings) else ()),
+        *(() if links is None else (_links(links, settings, trees, granted, archives),)),
         *(
             (Route(f"{pages.ASSETS_URL}/{{name}}", asset, "assets", "What pages use", types=ASSETS, kind="content"),)
             if has_page(settings) or links
@@ -140,20 +150,22 @@ def _guide(
     settings: Settings,
     delivery: Delivery,
     archives: Archives,
-    users: RowSource | MissingExtra,
+    users: RowSource | MissingExtra | None,
+    trees: Trees,
     made: TemporaryFiles,
 ) -> tuple[Route, ...]:
     source = None if isinstance(users, MissingExtra) else users
+    has_own = any(export.name == "users" for export in settings.exports)
 
     def stored(template: str, directory: str, style: FileStyle, summary: str, type_: str = "*/*", **more: Any) -> Route:
         prefix = f"{settings.accel_prefix}{directory}/" if settings.accel_prefix else ""
-        endpoint = StoredEndpoint(Tree(settings.data_dir / directory), style, replace(delivery, accel_prefix=prefix))
+        endpoint = StoredEndpoint(trees(settings.data_dir / directory), style, replace(delivery, accel_prefix=prefix))
         name = template.strip("/").rpartition("/")[0].replace("/", "-")
         answers = {404: style.missing}
         return Route(template, endpoint, name, summary, answers=answers, types=(type_,), kind="file", **more)
 
     bundles = BundleEndpoint(
-        Tree(settings.data_dir / "bundles"), ZipDelivery(archives, delivery.cache_control), delivery.private
+        trees(settings.data_dir / "bundles"), ZipDelivery(archives, delivery.cache_control), delivery.private
     )
     return (
         stored("/download/{filename}", "downloads", DOWNLOAD, "A file, to be saved", BYTES),
@@ -183,7 +195,7 @@ def _guide(
             kind="made",
         ),
         Route("/export/data", ExportData(made), "export-data", "Computed figures as CSV", types=ROWS[:1], kind="made"),
-        *(() if any(export.name == "users" for export in settings.exports) else (_export_users(users),)),
+        *(() if users is None or has_own else (_export_users(users),)),
     )
 
 
@@ -214,15 +226,17 @@ def _own(url: str, files: FilesEndpoint) -> Route:
     )
 
 
-def _files(own: OwnDirectory, delivery: Delivery, archives: Archives, page: str = "") -> FilesEndpoint:
+def _files(own: OwnDirectory, trees: Trees, delivery: Delivery, archives: Archives, page: str = "") -> FilesEndpoint:
     cache_control = own.cache_control.encode() or delivery.cache_control
     own_delivery = replace(delivery, cache_control=cache_control, accel_prefix=own.accel_prefix)
     archive = ZipDelivery(archives, cache_control) if own.bundle else None
-    return FilesEndpoint(Tree(own.path), WAYS[own.show], Hidden(own.hide), own_delivery, archive, own.url, page)
+    return FilesEndpoint(trees(own.path), WAYS[own.show], Hidden(own.hide), own_delivery, archive, own.url, page)
 
 
-def _page(places: Mapping[str, OwnDirectory], settings: Settings, delivery: Delivery, archives: Archives) -> Browse:
-    mounts = Mounts({prefix: _files(own, delivery, archives) for prefix, own in places.items()})
+def _page(
+    places: Mapping[str, OwnDirectory], settings: Settings, trees: Trees, delivery: Delivery, archives: Archives
+) -> Browse:
+    mounts = Mounts({prefix: _files(own, trees, delivery, archives) for prefix, own in places.items()})
     archive = ZipDelivery(archives, delivery.cache_control)
     return Browse(mounts, settings.browse_title, archive, delivery.cache_control)
 
@@ -237,8 +251,8 @@ def _browse(page: Browse) -> Iterator[Route]:
     yield Route(f"{BROWSE_URL}/{{path:path}}", page, "browse", text, ON_THE_PAGE, types=OF_THE_PAGE, kind="browse")
 
 
-def _links(keys: LinkKeys, settings: Settings, delivery: Delivery, archives: Archives) -> Route:
-    page = _page(to_be_granted(settings), settings, delivery, archives)
+def _links(keys: LinkKeys, settings: Settings, trees: Trees, delivery: Delivery, archives: Archives) -> Route:
+    page = _page(to_be_granted(settings), settings, trees, delivery, archives)
     endpoint = Links(page, keys, settings.link_grace, settings.link_forever)
     text = "What a link grants, until it ends"
     return Route(f"{LINKS_URL}/{{path:path}}", endpoint, "links", text, ON_THE_PAGE, types=OF_THE_PAGE, kind="link")

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
 
+from asgi_downloads.storage.objects.url import StoreURL
+
 T = TypeVar("T")
 
 
@@ -42,7 +44,7 @@ class Kind(Generic[T]):
 
     def read(self, value: object) -> T:
         """The value of a flag or a variable, or of what TOML or Python has for it; ValueError as for `parse`."""
-        return self.parse(written(value))
+        return self.parse(str(value) if isinstance(value, StoreURL) else written(value))
 
 
 def matching(pattern: str, wanted: str, metavar: str) -> Kind[str]:
@@ -207,13 +209,23 @@ PATTERNS: Kind[tuple[str, ...]] = _Patterns(
 )
 
 
-def _directory(text: str) -> Path:
+Root = Path | StoreURL
+"""Where a tree of files is: on a disk, or in an object store."""
+
+
+def _root(text: str) -> Root:
+    if text.startswith("s3://"):
+        return StoreURL.of(text)
     if re.match("[A-Za-z0-9]+://", text):
         raise ValueError(text)
     return _path(text)
 
 
-DIRECTORY = Kind(_directory, "a path; stores such as s3:// cannot be served yet", "PATH")
+def _show_root(root: Root) -> str:
+    return str(root) if isinstance(root, StoreURL) else written(root)
+
+
+ROOT: Kind[Root] = Kind(_root, "a path or s3://BUCKET/PREFIX", "PATH", _show_root)
 OWN_URL = matching(
     r"(/(?!\.{1,2}(?:/|$))[A-Za-z0-9._~-]+)+", "a path such as /media, of letters, digits and ._~-", "PATH"
 )

@@ -17,7 +17,14 @@ from pathlib import Path
 from typing import Self
 
 from asgi_downloads.asgi.parameter import Parameter
-from asgi_downloads.service.own import OwnDirectory, OwnExport, directories_of, exports_of, refuse_collisions
+from asgi_downloads.service.own import (
+    OwnDirectory,
+    OwnExport,
+    directories_of,
+    exports_of,
+    refuse_collisions,
+    refuse_offload,
+)
 from asgi_downloads.service.setting import (
     DERIVED,
     PREFIX,
@@ -29,20 +36,23 @@ from asgi_downloads.service.setting import (
     settings_of,
 )
 from asgi_downloads.service.setting_kinds import (
-    DATABASE_URL,
     HOST,
+    MAYBE_DATABASE_URL,
     MAYBE_PATH,
     ORIGINS,
     PATH,
+    ROOT,
     SWITCH,
     URL_PATH,
     URL_PREFIX,
+    Root,
     choice,
     duration,
     matching,
     size,
     whole,
 )
+from asgi_downloads.storage.objects.url import StoreURL
 
 CONFIG = "DOWNLOADS_CONFIG"
 """Names the TOML file, as `--config` does; it is a way to settings and not one of them."""
@@ -58,20 +68,34 @@ class Settings:
     A value may be given as it is or as text, `chunk_size=262144` or `chunk_size="256K"`. Raises `SettingsError`.
     """
 
-    data_dir: Path = setting(Path("data"), PATH, "the directory that is served")
+    data_dir: Root = setting(Path("data"), ROOT, "the directory that is served, or s3://BUCKET/PREFIX")
     database_url: str = setting(
-        "sqlite:///DATA_DIR/app.db", DATABASE_URL, "where the users are", lambda s: f"sqlite:///{s.data_dir / 'app.db'}"
+        "sqlite:///DATA_DIR/app.db",
+        MAYBE_DATABASE_URL,
+        "where the users are; none if DATA_DIR is in a store",
+        lambda s: "" if isinstance(s.data_dir, StoreURL) else f"sqlite:///{s.data_dir / 'app.db'}",
     )
     database_connections: int = setting(8, whole(1, 10_000), "exports from PostgreSQL at a time in each worker process")
     query_timeout: float = setting(
         600.0, duration(0.01, 86400), "how long an export may take, from its query to its last row"
     )
     temp_dir: Path | None = setting(None, MAYBE_PATH, "where temporary files are made, if not in the system's place")
-    state_dir: Path = setting(
+    state_dir: Path | None = setting(
         Path("DATA_DIR/.state"),
-        PATH,
-        "what is kept between runs, where it can be written",
-        lambda s: s.data_dir / ".state",
+        MAYBE_PATH,
+        "what is kept between runs, where it can be written; in memory if DATA_DIR is in a store",
+        lambda s: None if isinstance(s.data_dir, StoreURL) else s.data_dir / ".state",
+    )
+    store_mode: str = setting(
+        "stream",
+        choice("stream", "accel", "redirect"),
+        "who sends what is in an object store: the service, nginx, or the store itself",
+    )
+    store_timeout: float = setting(
+        5.0, duration(0.1, 600), "how long an object store may take to begin an answer, or fall silent within one"
+    )
+    store_requests: int = setting(
+        64, whole(1, 10_000), "answers of each store that are waited for at a time in each worker process"
     )
     chunk_size: int = setting(256 << 10, size(4 << 10, 1 << 20), "bytes of a file in one read and one send")
     cache_control: str = setting(
@@ -132,6 +156,11 @@ class Settings:
             object.__setattr__(self, each.name, value)
         object.__setattr__(self, "directories", directories_of(self.directories, "directories"))
         object.__setattr__(self, "exports", exports_of(self.exports, "exports"))
+        refuse_offload(self.data_dir, self.accel_prefix)
+        _refuse_open_secrets(self)
+        for export in self.exports:
+            if not (export.database_url or self.database_url):
+                raise SettingsError(f"exports.{export.name}: lacks database_url, as the settings have none")
         refuse_collisions(self.directories, self.guide_urls)
 
     @classmethod
@@ -154,6 +183,16 @@ class Settings:
         """The file of an SQLite database; None for another kind. `sqlite:////x` is `/x`, `sqlite:///x` is `x`."""
         file = self.database_url.removeprefix("sqlite:///")
         return None if file == self.database_url else Path(file)
+
+
+def _refuse_open_secrets(settings: Settings) -> None:
+    """Raise `SettingsError` for what only links are to lead to and another directory has as well."""
+    public = [settings.data_dir, *(own.path for own in settings.directories if own.access == "public")]
+    for number, own in enumerate(settings.directories):
+        # On a disk such a directory is known by its inode, wherever it is met.
+        secret = own.path if own.access == "links" and isinstance(own.path, StoreURL) else None
+        if secret and any(secret.is_relative_to(str(root)) for root in public):
+            raise SettingsError(f"directories[{number}].path: {str(secret)!r} is below another that is public")
 
 
 TABLE = settings_of(Settings)

@@ -168,3 +168,12 @@ def test_every_gap_is_filled() -> None:
             assert not re.search(r"%\{|%if|%end", printed)
     assert r'alias "/srv/my \"own\" da\\ta/";' in nginx_config(SETTINGS["everything"])
     assert "limit_conn " not in nginx_config(SETTINGS["everything"], None), "a server{} has no place for its zone"
+
+
+def test_only_a_store_that_nginx_is_to_fetch_from_has_a_location() -> None:
+    def printed(**values: object) -> str:
+        return nginx_config(Settings(port=8000, **values))  # type: ignore[arg-type]
+
+    assert "location = /.asgi-downloads/store {" in printed(data_dir="s3://bucket/prefix", store_mode="accel")
+    for values in ({"data_dir": "s3://bucket/prefix"}, {"data_dir": "/srv", "store_mode": "accel"}):
+        assert "/.asgi-downloads/store" not in printed(**values)

@@ -90,3 +90,10 @@ def test_the_socket_listens_where_serve_would(settings: Settings, says: str) -> 
 def test_a_free_port_is_nothing_for_a_unit() -> None:
     with pytest.raises(StartError, match="has to know the port"):
         socket_unit(Settings(data_dir=PLACE, port=0))
+
+
+def test_the_account_of_a_store_is_in_a_file_that_is_not_for_all_to_read() -> None:
+    unit = service_unit(Settings(data_dir="s3://bucket/prefix"), {"data_dir"})  # type: ignore[arg-type]
+    assert 'Environment="DOWNLOADS_DATA_DIR=s3://bucket/prefix"' in unit
+    assert "AWS_SECRET_ACCESS_KEY=... goes into this file" in unit
+    assert "EnvironmentFile=/etc/asgi-downloads.env" in unit

@@ -2,7 +2,6 @@
 
 import asyncio
 import hashlib
-import os
 import threading
 from array import array
 from collections.abc import Iterator, Sequence
@@ -13,8 +12,9 @@ import anyio
 
 from asgi_downloads.bodies.in_order import PARALLEL, in_order
 from asgi_downloads.bodies.zip.layout import Layout
-from asgi_downloads.bodies.zip.members import UNKNOWN, Members, advance_crc
+from asgi_downloads.bodies.zip.members import UNKNOWN, advance_crc
 from asgi_downloads.bodies.zip.names import archive_paths
+from asgi_downloads.bodies.zip.object_members import members_of
 from asgi_downloads.bodies.zip.packed import Checksum, entry_of
 from asgi_downloads.storage.errors import FileChanged
 from asgi_downloads.storage.files.checksums import Checksums
@@ -22,6 +22,7 @@ from asgi_downloads.storage.files.listing import Listing
 from asgi_downloads.storage.files.openfile import OpenFile
 from asgi_downloads.storage.files.tree import Directory
 from asgi_downloads.storage.jobs import Jobs, Stopped, Work
+from asgi_downloads.storage.objects.bucket import Bucket
 
 VERSION = 3
 """Of the layout, the naming and the packing. Any change that alters the bytes of an archive raises it."""
@@ -117,7 +118,7 @@ class Archive:
             found = [(self.listing[index], Checksum(self._crcs[index]).value) for index in fresh]
             self.resources.checksums.remember(found, Checksum.kind(self.form), self.listing.scanned_ns)
 
-    async def prepare(self, directory: Directory, patience: float | None = None) -> None:
+    async def prepare(self, directory: Directory | Bucket, patience: float | None = None) -> None:
         """Compute the CRCs that are not known, for `patience` seconds if it is not None; what is done is kept.
 
         Raises `FileChanged` when a member is not as listed any more.
@@ -143,7 +144,7 @@ class Archive:
         if share:
             yield share
 
-    async def compute(self, directory: Directory, indexes: Sequence[int], until: float | None = None) -> None:
+    async def compute(self, directory: Directory | Bucket, indexes: Sequence[int], until: float | None = None) -> None:
         """Compute those CRCs of these members that are not known. Requests for the same share the work.
 
         Raises `FileChanged` when a member is not as listed, `TimeoutError` at the loop's time `until`.
@@ -157,16 +158,20 @@ class Archive:
             left = None if until is None else max(until - time(), 0)
             await self.resources.crcs.run((id(self), unknown[0]), begin, left)
 
-    def _compute_blocking(self, directory: Directory, indexes: list[int], stop: threading.Event) -> None:
+    def _compute_blocking(self, directory: Directory | Bucket, indexes: list[int], stop: threading.Event) -> None:
         """Go on until so much was read that others should have their turn."""
-        members, left = Members(directory, self.listing), _SHARE_BYTES
+        members, left = members_of(directory, self.listing), _SHARE_BYTES
         try:
             for index in indexes:
                 size = self.listing.size(index)
                 start, crc = self._partial.pop(index, (0, 0))
+                told = None if start else members.told_crc_blocking(index)
+                if told is not None:
+                    self.learn(index, told)
+                    continue
                 with members.open_blocking(index) as file:
                     position, crc = advance_crc(file, min(start + left, size), start, crc, stop)
-                    now = os.fstat(file.fd)
+                    now = file.now()
                 if not members.is_listed(index, now):  # no validator has been given out without its CRC
                     raise FileChanged
                 if position == size:

@@ -7,21 +7,24 @@ they are needed.
 
 from array import array
 from collections.abc import AsyncGenerator, Callable, Iterator
-from contextlib import aclosing, suppress
+from contextlib import aclosing, closing, suppress
 from functools import partial
-from typing import TypeVar, TypeVarTuple
+from typing import Protocol, TypeVar, TypeVarTuple
 
-from asgi_downloads.bodies.base import FileSlice, Piece
-from asgi_downloads.bodies.in_order import Job, Ready, in_order
+from asgi_downloads.bodies.base import Body, Piece
+from asgi_downloads.bodies.in_order import Given, Job, Ready, in_order
+from asgi_downloads.bodies.stored_file import StoredFile
 from asgi_downloads.bodies.zip.archive import Archive
 from asgi_downloads.bodies.zip.deflate import BLOCK
 from asgi_downloads.bodies.zip.layout import RECORDS
-from asgi_downloads.bodies.zip.members import UNKNOWN, Members, Read
+from asgi_downloads.bodies.zip.members import UNKNOWN, Read
+from asgi_downloads.bodies.zip.object_members import members_of
 from asgi_downloads.bodies.zip.packed import pack_again
 from asgi_downloads.http.message import ByteRange
 from asgi_downloads.storage.errors import FileChanged
-from asgi_downloads.storage.files.openfile import OpenFile, scratch
+from asgi_downloads.storage.files.openfile import scratch
 from asgi_downloads.storage.files.tree import Directory
+from asgi_downloads.storage.objects.bucket import Bucket
 from asgi_downloads.storage.threads import in_thread
 
 COPIED = 1 << 18
@@ -40,20 +43,28 @@ Bytes = TypeVar("Bytes", bytes, memoryview)
 Args = TypeVarTuple("Args")
 
 
-class _Large:
-    """A stored member that is a slice of its file, and the wanted part of its header."""
+class Source(Body, Protocol):
+    """The content of a member, to be closed."""
 
-    __slots__ = ("head", "slice")
+    def close(self) -> None: ...
 
-    def __init__(self, head: bytes, slice_: FileSlice) -> None:
+
+class Large:
+    """A stored member of which bytes `[start, stop)` go through, and the wanted part of its header."""
+
+    __slots__ = ("head", "source", "start", "stop")
+
+    def __init__(self, head: bytes, source: Source, start: int, stop: int) -> None:
         self.head = head
-        self.slice = slice_
+        self.source = source
+        self.start = start
+        self.stop = stop
 
     def close(self) -> None:
-        self.slice.file.close()
+        self.source.close()
 
 
-Part = bytes | _Large
+Part = bytes | Large
 
 
 class ZipBody:
@@ -61,11 +72,14 @@ class ZipBody:
 
     __slots__ = ("_archive", "_directory", "_layout", "_members")
 
-    def __init__(self, archive: Archive, directory: Directory) -> None:
+    parallel = 1
+    """Jobs at a time."""
+
+    def __init__(self, archive: Archive, directory: Directory | Bucket) -> None:
         self._archive = archive
         self._directory = directory
         self._layout = archive.layout
-        self._members = Members(directory, archive.listing)
+        self._members = members_of(directory, archive.listing)
 
     def at_hand(self, start: int, stop: int) -> bytes | None:
         """See `Body`: what lies in one stored member, or in a few small ones, that the kernel has in memory."""
@@ -81,9 +95,8 @@ class ZipBody:
         part = self._open_cached(index, wanted)
         if part is None:
             return None
-        with part.slice.file as file, suppress(FileChanged):
-            content = file.read_cached(part.slice.offset, part.slice.count)
-            file.check()
+        with closing(part), suppress(FileChanged):
+            content = part.source.at_hand(part.start, part.stop)
             return None if content is None else part.head + content
         return None
 
@@ -91,16 +104,17 @@ class ZipBody:
         """See `Body`. A member that is not the listed one any more raises `FileChanged`."""
         held = b""  # short bytes go out with what comes next
         try:
-            async with aclosing(in_order(self._jobs(ByteRange(start, stop)))) as parts:
+            async with aclosing(in_order(self._jobs(ByteRange(start, stop)), self.parallel)) as parts:
                 async for part in parts:
                     held += part if isinstance(part, bytes) else part.head
-                    if isinstance(part, _Large):
-                        with part.slice.file as file:
+                    if isinstance(part, Large):
+                        with closing(part):
                             if held:
                                 yield held
-                            if part.slice.count:
-                                file.note()
-                                yield part.slice
+                            if part.start < part.stop:
+                                async with aclosing(part.source.pieces(part.start, part.stop)) as pieces:
+                                    async for piece in pieces:
+                                        yield piece
                         held = b""
                     elif len(held) > _TAIL:
                         yield held
@@ -110,7 +124,7 @@ class ZipBody:
         finally:
             self._archive.keep()
 
-    def _jobs(self, wanted: ByteRange) -> Iterator[Job[Part] | Ready[Part]]:
+    def _jobs(self, wanted: ByteRange) -> Iterator[Given[Part]]:
         """Jobs that make the bytes wanted, in order; what is large in them is left in its file."""
         layout = self._layout
         index = layout.entry_at(wanted.start)
@@ -183,21 +197,21 @@ class ZipBody:
                     header = layout.header(index)  # has the CRC now
             run[start:data_start] = header
             start = stop
-        return bytes(_cut(run, origin, wanted))
+        return bytes(cut(run, origin, wanted))
 
     async def _in_thread(self, make: Callable[[*Args], bytes], *args: *Args) -> bytes:
         """Reading has many threads; packing few, as it keeps a core busy."""
         limiter = self._archive.resources.packers if self._archive.packed else None
         return await in_thread(make, *args, limiter=limiter)
 
-    def _open_cached(self, index: int, wanted: ByteRange) -> _Large | None:
+    def _open_cached(self, index: int, wanted: ByteRange) -> Large | None:
         """A large member, if that needs neither a CRC nor the disk."""
         if self._archive.known_crc(index) == UNKNOWN:
             return None
         file = self._members.open_cached(index)
-        return None if file is None else self._large(index, file, wanted)
+        return None if file is None else self._large(index, StoredFile(file), wanted)
 
-    async def _open(self, index: int, wanted: ByteRange) -> _Large:
+    async def _open(self, index: int, wanted: ByteRange) -> Large:
         if wanted.start < self._layout.data_start(index):  # its header is wanted, which has the CRC
             await self._archive.compute(self._directory, (index,))
         file = await in_thread(self._members.open_blocking, index)
@@ -206,35 +220,35 @@ class ZipBody:
         except BaseException:
             file.close()
             raise
-        return self._large(index, file, wanted)
+        return self._large(index, StoredFile(file), wanted)
 
-    def _large(self, index: int, file: OpenFile, wanted: ByteRange) -> _Large:
+    def _large(self, index: int, source: Source, wanted: ByteRange) -> Large:
         layout = self._layout
         data_start = layout.data_start(index)
         start = max(wanted.start - data_start, 0)
         stop = max(min(wanted.stop, layout.starts[index + 1]) - data_start, start)
-        head = _cut(layout.header(index), layout.starts[index], wanted)
-        return _Large(head, FileSlice(file, start, stop - start))
+        head = cut(layout.header(index), layout.starts[index], wanted)
+        return Large(head, source, start, stop)
 
     def _block_jobs(self, index: int, lengths: "array[int]", wanted: ByteRange) -> Iterator[Job[Part] | Ready[Part]]:
         """One job for each block of a large deflated member that has bytes wanted."""
         layout = self._layout
-        yield Ready(_cut(layout.header(index), layout.starts[index], wanted))
+        yield Ready(cut(layout.header(index), layout.starts[index], wanted))
         position = layout.data_start(index)
         for number, length in enumerate(lengths):
             if position < wanted.stop and position + length > wanted.start:
                 yield partial(self._in_thread, self._block_blocking, index, number, length, position, wanted)
             position += length
-        yield Ready(_cut(layout.descriptor(index), position, wanted))
+        yield Ready(cut(layout.descriptor(index), position, wanted))
 
     def _block_blocking(self, index: int, number: int, length: int, position: int, wanted: ByteRange) -> bytes:
         offset = number * BLOCK
         left = self._members.listing.size(index) - offset
         data = scratch(min(BLOCK, left))
         self._members.read_part_blocking(index, data, offset)
-        return _cut(pack_again(data, length, last=left <= BLOCK), position, wanted)
+        return cut(pack_again(data, length, last=left <= BLOCK), position, wanted)
 
-    def _directory_jobs(self, wanted: ByteRange) -> Iterator[Job[Part] | Ready[Part]]:
+    def _directory_jobs(self, wanted: ByteRange) -> Iterator[Given[Part]]:
         layout = self._layout
         if wanted.stop <= layout.directory_start:
             return
@@ -242,15 +256,15 @@ class ZipBody:
         last = min(layout.record_at(wanted.stop - 1) + 1, len(layout))
         for index in range(first, last, RECORDS):
             yield partial(self._records, index, min(index + RECORDS, last), wanted)
-        yield Ready(_cut(layout.end, layout.size - len(layout.end), wanted))
+        yield Ready(cut(layout.end, layout.size - len(layout.end), wanted))
 
     async def _records(self, first: int, last: int, wanted: ByteRange) -> bytes:
         layout = self._layout
         await self._archive.compute(self._directory, range(first, last))
-        return _cut(layout.directory(first, last), layout.directory_start + layout.records[first], wanted)
+        return cut(layout.directory(first, last), layout.directory_start + layout.records[first], wanted)
 
 
-def _cut(data: Bytes, position: int, wanted: ByteRange) -> Bytes:
+def cut(data: Bytes, position: int, wanted: ByteRange) -> Bytes:
     """What is wanted of the bytes that lie at `position` of the archive."""
     if wanted.start <= position and position + len(data) <= wanted.stop:
         return data

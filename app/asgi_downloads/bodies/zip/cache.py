@@ -5,7 +5,6 @@ is saved is sorting, naming, laying out and looking up.
 """
 
 import logging
-import os
 import threading
 import time
 from collections import OrderedDict
@@ -19,7 +18,6 @@ from asgi_downloads.storage.errors import Unreadable
 from asgi_downloads.storage.files.checksums import Checksums
 from asgi_downloads.storage.files.contents import Contents
 from asgi_downloads.storage.files.listing import Listing
-from asgi_downloads.storage.files.tree import Directory
 from asgi_downloads.storage.jobs import Jobs, Work
 
 MEMBER_LIMIT = 100_000
@@ -100,7 +98,7 @@ class Archives:
             listing = contents.scan_blocking(room, stop, self._clock)
             if known is not None and known.listing.all_settled and known.listing == listing:
                 return known
-            self._tell(directory, listing)
+            self._tell(directory.where(), listing)
             _ = listing.files, listing.newest, listing.all_settled  # looked for here, and not on the event loop
         finally:
             directory.close()
@@ -109,7 +107,7 @@ class Archives:
             return listing
         return Archive(listing, values, self.resources, form)
 
-    def _tell(self, directory: Directory, listing: Listing) -> None:
+    def _tell(self, where: str, listing: Listing) -> None:
         """Refuse a directory of which something cannot be read, or log what is left out."""
         if listing.unreadable and not self.may_omit:
             count, first = len(listing.unreadable), listing.unreadable[0]
@@ -117,8 +115,8 @@ class Archives:
         if listing.omitted:
             _logger.warning(
                 "the archive of %r lacks %d files or directories that cannot be read and %d links that lead out or to"
-                " no file, the first is %r",
-                os.readlink(f"/proc/self/fd/{directory.fd}"),
+                " no file, or keys that are no path, the first is %r",
+                where,
                 len(listing.unreadable),
                 len(listing.astray),
                 (listing.unreadable + listing.astray)[0],

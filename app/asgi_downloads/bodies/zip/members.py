@@ -7,18 +7,16 @@ it (a log that grew, a file that was linked); else `FileChanged` cuts the transf
 import os
 import threading
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 
 from asgi_downloads.bodies.zip.crc32 import crc32
 from asgi_downloads.storage.errors import FileChanged, NotFound, OutsideRoot, StorageError
 from asgi_downloads.storage.files.listing import Listing
-from asgi_downloads.storage.files.openfile import OpenFile, scratch
+from asgi_downloads.storage.files.openfile import OpenFile
 from asgi_downloads.storage.files.tree import Directory
 
 UNKNOWN = -1
 """In the place of a CRC-32 that has not been computed."""
-
-_CRC_BUFFER = 1 << 18  # stays in the processor's cache, from where the checksum reads it again
 
 Read = Callable[[int, memoryview, int], int | None]
 """`Members.read_blocking` or `Members.read_cached`."""
@@ -48,6 +46,10 @@ class Members:
                 return file
             if file is not None:
                 file.close()
+        return None
+
+    def told_crc_blocking(self, index: int) -> int | None:
+        """The CRC of the member if somebody knows it who has not to read it for that."""
         return None
 
     def read_blocking(self, index: int, buffer: memoryview, announced: int) -> int:
@@ -111,11 +113,10 @@ def advance_crc(file: OpenFile, stop_at: int, position: int, crc: int, stop: thr
 
     Ends early when `stop` is set. Raises `FileChanged` when the file is shorter.
     """
-    buffer = scratch(_CRC_BUFFER)
-    while position < stop_at and not stop.is_set():
-        got = os.preadv(file.fd, (buffer[: stop_at - position],), position)
-        if not got:
-            raise FileChanged
-        crc = crc32(buffer[:got], crc)
-        position += got
+    with closing(file.walk_blocking(position, stop_at)) as blocks:
+        for block in blocks:
+            crc = crc32(block, crc)
+            position += len(block)
+            if stop.is_set():
+                break
     return position, crc

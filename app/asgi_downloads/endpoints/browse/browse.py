@@ -39,6 +39,7 @@ from asgi_downloads.storage.errors import NotFound, OutsideRoot
 from asgi_downloads.storage.files.entries import Entry
 from asgi_downloads.storage.files.openfile import OpenFile
 from asgi_downloads.storage.jobs import Jobs, Work
+from asgi_downloads.storage.objects.bucket import Bucket, StoredObject
 from asgi_downloads.storage.threads import in_thread
 
 T = TypeVar("T")
@@ -208,9 +209,14 @@ class Browse:
                 shown = show.download(spot.path) if self.saving else FILE.show(spot.path, exchange)
                 await spot.files.delivery.send(exchange, spot.files.tree, shown)
         except NotFound:
-            async with spot.files.tree.subtree(spot.path) as below:
-                if spot.files.delivery.private.hides_file(below.fd, os.fstat(below.fd)):
-                    raise
+            tree = spot.files.tree
+            if isinstance(tree, Bucket):
+                # Raises `NotFound` where there is no such folder.
+                await self._make(exchange, self.mounts.find(f"{path}/"), (), lambda held, entries: None)
+            else:
+                async with tree.subtree(spot.path) as below:
+                    if spot.files.delivery.private.hides_file(below.fd, os.fstat(below.fd)):
+                        raise
             await self._redirect(exchange, path)
 
     async def _redirect(self, exchange: Exchange, path: str) -> None:
@@ -231,7 +237,7 @@ class Browse:
             (digest,) = await delivery.digests.known((file.state,))
             facts = [
                 ("Size", f"{words.size_element(file.size)} ({words.count_element(file.size)} bytes)"),
-                ("Modified", words.time_element(file.stat.st_mtime_ns)),
+                ("Modified", words.time_element(file.modified * 1_000_000_000)),
                 ("Type", kind.decode("latin-1")),
                 *([] if digest is None else [("SHA-256", digest.hex())]),
             ]
@@ -307,9 +313,14 @@ def _readme(held: Held, entries: Sequence[Entry]) -> tuple[str, str] | None:
 
 
 @asynccontextmanager
-async def _opened(spot: Spot) -> AsyncGenerator[OpenFile]:
+async def _opened(spot: Spot) -> AsyncGenerator[OpenFile | StoredObject]:
     """The file of a spot, if it may be seen; raises as `Tree.open`."""
     assert spot.files is not None
-    async with spot.files.tree.open(spot.path) as file:
+    tree = spot.files.tree
+    if isinstance(tree, Bucket):
+        async with tree.open(spot.path) as found:
+            yield found
+        return
+    async with tree.open(spot.path) as file:
         spot.files.delivery.refuse_private(file)
         yield file

@@ -107,7 +107,7 @@ def as_json(path: str, folder: Folder) -> bytes:
                 "href": f"./{words.encoded(entry.name)}",
                 "type": "directory" if entry.is_directory else "file",
                 "size": None if entry.is_directory else entry.size,
-                "modified": words.moment(entry.mtime_ns),
+                "modified": words.moment(entry.mtime_ns) or None,
             }
         )
         for entry in folder.shown
@@ -124,5 +124,5 @@ def as_text(folder: Folder) -> bytes:
     lines = []
     for entry in folder.shown:
         size = "-" if entry.is_directory else str(entry.size)
-        lines.append(f"{words.moment(entry.mtime_ns)} {size:>15} {words.printable(entry.name)}\n")
+        lines.append(f"{words.moment(entry.mtime_ns) or '-':>20} {size:>15} {words.printable(entry.name)}\n")
     return "".join(lines).encode()

@@ -1,6 +1,5 @@
 """Where a URL of the page leads: into one directory, or to where others are mounted."""
 
-import os
 import stat
 import threading
 from collections.abc import Mapping
@@ -10,9 +9,11 @@ from asgi_downloads.http.errors import HTTPError
 from asgi_downloads.responses.file import tree_at
 from asgi_downloads.responses.files import FilesEndpoint
 from asgi_downloads.storage.errors import FileChanged, NotFound, OutsideRoot
-from asgi_downloads.storage.files.contents import Chosen, Contents, Folder, Joined
-from asgi_downloads.storage.files.entries import Entry, entries_blocking, sort_keys
+from asgi_downloads.storage.files.contents import Contents, Joined
+from asgi_downloads.storage.files.entries import Entry, sort_keys
 from asgi_downloads.storage.files.tree import Directory
+from asgi_downloads.storage.objects.bucket import Bucket
+from asgi_downloads.storage.objects.contents import chosen_at, entries_at_blocking, folder_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,23 +50,27 @@ class Spot:
         elif not mounted or own or (own is None and self._is_there(self.files)):
             directory, hidden, private = self.files.tree.directory(), self.files.hidden, self.files.delivery.private
             if own is None:
-                parts.append(("", Folder(directory, True, self.path, hidden, private)))
+                parts.append(("", folder_at(directory, self.path, recursive=True, hide=hidden, private=private)))
             else:
-                parts.append(("", Chosen(directory, own, self.path, hidden, private)))
+                parts.append(("", chosen_at(directory, own, self.path, hidden, private)))
             if not mounted:
                 return parts[0][1]
         for prefix in mounted:
             files = self.below[prefix]
-            parts.append((prefix, Folder(files.tree.directory(), True, "", files.hidden, files.delivery.private)))
+            directory, private = files.tree.directory(), files.delivery.private
+            parts.append((prefix, folder_at(directory, recursive=True, hide=files.hidden, private=private)))
+        if any(isinstance(part.directory, Bucket) for _, part in parts):
+            raise HTTPError(501, "An archive cannot join a store and other directories")
         return Joined(tree_at("/").directory(), tuple(parts))
 
     def _is_there(self, files: FilesEndpoint) -> bool:
+        directory = files.tree.directory()
         try:
-            return stat.S_ISDIR(files.tree.directory().status_blocking(self.path or ".").st_mode)
+            return isinstance(directory, Bucket) or stat.S_ISDIR(directory.status_blocking(self.path or ".").st_mode)
         except (NotFound, OutsideRoot):
             return False
 
-    def _mounted(self) -> dict[str, Directory]:
+    def _mounted(self) -> dict[str, Directory | Bucket]:
         """The directories below that are there now, by their path from here."""
         found = {}
         for prefix, files in self.below.items():
@@ -81,24 +86,22 @@ class Held:
     """What a spot has, open."""
 
     spot: Spot
-    directory: Directory | None
-    mounted: Mapping[str, Directory]
+    directory: Directory | Bucket | None
+    mounted: Mapping[str, Directory | Bucket]
 
     def entries_blocking(self, stop: threading.Event) -> list[Entry]:
         """Folders, then files, each kind in order; raises as the function of that name."""
         times: dict[str, int] = {}
         for prefix, directory in self.mounted.items():
             name = _top(prefix)
-            times[name] = max(times.get(name, 0), os.fstat(directory.fd).st_mtime_ns)
+            times[name] = max(times.get(name, 0), directory.modified_ns())
         keys = sort_keys([name.removesuffix("/") for name in times])
         found = [Entry(key, name, 0, times[name]) for key, name in zip(keys, times, strict=True)]
         files = self.spot.files
         if files is None or self.directory is None:
             return sorted(found)
         try:
-            own = entries_blocking(
-                self.directory, self.spot.path, hidden=files.hidden, private=files.delivery.private, stop=stop
-            )
+            own = entries_at_blocking(self.directory, self.spot.path, files.hidden, files.delivery.private, stop)
         except NotFound:
             if not found:
                 raise
@@ -114,6 +117,8 @@ class Held:
         if files is None or self.directory is None:
             return None
         try:
+            if isinstance(self.directory, Bucket):
+                return self.directory.read_blocking(self.spot.path + name, most)
             with self.directory.open_blocking(self.spot.path + name) as file:
                 if files.delivery.private.hides_file(file.fd, file.stat):
                     return None

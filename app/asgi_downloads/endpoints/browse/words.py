@@ -5,6 +5,8 @@ from datetime import UTC, datetime
 from html import escape
 from urllib.parse import quote
 
+from asgi_downloads.storage.files.entries import UNKNOWN_NS
+
 _UNITS = ("bytes", "kB", "MB", "GB", "TB")
 
 # Control characters, and those that turn the direction of what follows, would make one name look like another.
@@ -53,7 +55,9 @@ def count_element(count: int) -> str:
 
 
 def moment(nanoseconds: int) -> str:
-    """RFC 3339 in UTC, whole seconds; years beyond what Python knows are its first or last."""
+    """RFC 3339 in UTC, whole seconds; years beyond what Python knows are its first or last. Empty for no time."""
+    if nanoseconds == UNKNOWN_NS:
+        return ""
     seconds = min(max(nanoseconds // 1_000_000_000, -62_135_596_800), 253_402_300_799)
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%SZ}".zfill(20)
 
@@ -61,4 +65,6 @@ def moment(nanoseconds: int) -> str:
 def time_element(nanoseconds: int) -> str:
     """A moment that a script can say in the reader's own zone."""
     said = moment(nanoseconds)
+    if not said:
+        return ""
     return f'<time datetime="{said}">{said[:10]} {said[11:16]} UTC</time>'

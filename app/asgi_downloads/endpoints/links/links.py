@@ -24,7 +24,6 @@ from asgi_downloads.http.validators import is_entity_tag
 from asgi_downloads.responses.delivery import Delivery
 from asgi_downloads.responses.kept import KEPT
 from asgi_downloads.storage.files.hidden import Hidden
-from asgi_downloads.storage.files.tree import Subtree
 
 MOST_AGE = 3600
 """Seconds that a browser may keep an answer without asking, if its link lasts so long."""
@@ -140,7 +139,7 @@ class Links:
         spot = self.page.mounts.find(path if link.is_folder else f"{above}/" if above else "")
         places = dict(spot.below) if link.is_folder else {}
         if spot.files is not None:
-            tree = Subtree(spot.files.tree, spot.path) if spot.path else spot.files.tree
+            tree = spot.files.tree.below(spot.path) if spot.path else spot.files.tree
             hidden = spot.files.hidden
             if not link.is_folder:
                 if hidden.hides(name):

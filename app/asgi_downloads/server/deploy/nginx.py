@@ -7,8 +7,10 @@ from hashlib import blake2b
 from ipaddress import ip_address
 from pathlib import Path
 
+from asgi_downloads.http.offload import STORE_LOCATION
 from asgi_downloads.server.deploy.template import fill
 from asgi_downloads.server.errors import StartError
+from asgi_downloads.service.directories import stores
 from asgi_downloads.service.settings import Settings
 
 _LISTEN = re.compile(r"[0-9A-Za-z_.:*\[\]/= -]+")
@@ -66,6 +68,8 @@ def nginx_config(settings: Settings, site: Site | None = Site()) -> str:
         "max_downloads": min(settings.max_downloads, 65535) if site else 0,
         "max_downloads_per_client": min(settings.max_downloads_per_client, 65535) if site else 0,
         "error_pages": "\n".join(f"    error_page {codes} /.{name}/{codes[:3]};" for codes in (*_ERRORS, "503")),
+        "store": settings.store_mode == "accel" and bool(stores(settings)),
+        "store_location": STORE_LOCATION.decode(),
         "errors": "\n".join(
             f"""    location = /.{name}/{codes[:3]} {{ return {codes[:3]} '{{"detail":"{detail}"}}'; }}"""
             for codes, detail in _ERRORS.items()
@@ -78,6 +82,7 @@ def nginx_config(settings: Settings, site: Site | None = Site()) -> str:
     # nginx inherits all of proxy_set_header or none, so it is written wherever one is.
     values["proxy"] = fill("nginx-proxy.conf", {**values, "why": True}, 4)[:-1]
     values["direct_proxy"] = fill("nginx-proxy.conf", {**values, "why": False}, 4)[:-1]
+    values["direct"] = bool(values["accel"] or values["store"])
     if site is None:
         return fill("nginx-locations.conf", values)
     return fill("nginx.conf", {**values, **_server(site), "locations": fill("nginx-locations.conf", values, 4)[:-1]})
@@ -91,7 +96,7 @@ def _offloaded(settings: Settings) -> dict[str, Path]:
         *((own.accel_prefix, own.path) for own in settings.directories),
     ]
     for prefix, path in places:
-        if not prefix:
+        if not prefix or not isinstance(path, Path):  # a store, for which there is no prefix
             continue
         if f"{settings.root_path}/".startswith(prefix):
             raise StartError(f"the prefix {prefix!r} for nginx's own files hides the service")

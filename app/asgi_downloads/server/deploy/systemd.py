@@ -9,6 +9,7 @@ from pathlib import Path
 from asgi_downloads.server.deploy.template import fill
 from asgi_downloads.server.errors import StartError
 from asgi_downloads.server.process.listen import BACKLOG
+from asgi_downloads.service.directories import stores
 from asgi_downloads.service.setting import Setting
 from asgi_downloads.service.settings import TABLE, Settings
 
@@ -28,6 +29,7 @@ def service_unit(settings: Settings, given: Collection[str]) -> str:
     """The text of the service's unit; `given` are the settings that somebody chose. Raises `StartError`."""
     root = Path(__file__).parents[3]
     writable = [getattr(settings, name) for name in ("state_dir", "temp_dir") if name in given]
+    account = "AWS_SECRET_ACCESS_KEY" if stores(settings) else ""
     return fill(
         "systemd.service",
         {
@@ -36,7 +38,9 @@ def service_unit(settings: Settings, given: Collection[str]) -> str:
             "directory": "" if root.name == "site-packages" else _escaped(str(root)),
             "workers": settings.workers > 1,
             "environment": "\n".join(_environment(settings, given)),
-            "secret": next((each.variable for each in TABLE if each.name in given and _is_secret(each, settings)), ""),
+            "secret": next(
+                (each.variable for each in TABLE if each.name in given and _is_secret(each, settings)), account
+            ),
             "graceful_timeout": f"{settings.graceful_timeout:g}",
             "stop_timeout": math.ceil(settings.drain_delay + settings.graceful_timeout) + 10,
             "memory": MEMORY * (settings.workers + 1),

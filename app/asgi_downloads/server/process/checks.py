@@ -16,10 +16,11 @@ from urllib.parse import quote
 from asgi_downloads.endpoints.links.keys import LinkKeys
 from asgi_downloads.endpoints.own_export import ExportOwn
 from asgi_downloads.server.errors import StartError
-from asgi_downloads.service.directories import on_the_page
+from asgi_downloads.service.directories import on_the_page, stores
 from asgi_downloads.service.own import OwnExport
 from asgi_downloads.service.settings import Settings
 from asgi_downloads.storage.errors import MissingExtra, StorageError, Unusable
+from asgi_downloads.storage.objects.url import StoreURL
 from asgi_downloads.storage.rows.open import open_rows
 
 
@@ -32,12 +33,12 @@ def check(settings: Settings) -> Iterator[str]:
     if settings.link_keys_file is not None:
         LinkKeys(settings.link_keys_file, settings.revoked_links_file)
     for number, own in enumerate(settings.directories):
-        if not own.path.is_dir():
+        if isinstance(own.path, Path) and not own.path.is_dir():
             yield f"directories[{number}]: {str(own.path)!r} is not there, so {own.url}/ answers 404"
     yield from _check_temporary(settings.temp_dir)
     if settings.database_file is not None:
         yield from _check_sqlite(settings.database_file)
-    elif importlib.util.find_spec("asyncpg") is None:
+    elif settings.database_url and importlib.util.find_spec("asyncpg") is None:
         yield "asyncpg is not installed, so /export/users answers 501: pip install 'asgi-downloads[postgres]'"
     for export in settings.exports:
         yield from _check_export(export, export.database_url or settings.database_url)
@@ -58,6 +59,11 @@ def _check_export(export: OwnExport, url: str) -> Iterator[str]:
 
 def _check_data(settings: Settings) -> None:
     directory = settings.data_dir
+    # More is not asked here: workers are forked from this process, and whoever has used a store must not fork.
+    if stores(settings) and importlib.util.find_spec("obstore") is None:
+        raise StartError("obstore is not installed, which s3:// needs: pip install 'asgi-downloads[s3]'")
+    if isinstance(directory, StoreURL):
+        return
     try:
         os.listdir(directory)
     except FileNotFoundError:

@@ -17,6 +17,7 @@ from asgi_downloads.storage.files.private import NOTHING_PRIVATE, Private
 from asgi_downloads.storage.files.scan import scan_blocking
 from asgi_downloads.storage.files.tree import DIRECTORY_FLAGS, Directory
 from asgi_downloads.storage.jobs import Stopped
+from asgi_downloads.storage.objects.bucket import Bucket
 
 Clock = Callable[[], int]
 """Nanoseconds since the epoch."""
@@ -26,7 +27,7 @@ Clock = Callable[[], int]
 class Contents(ABC):
     """Files beneath a directory, which is where their paths begin."""
 
-    directory: Directory
+    directory: Directory | Bucket
 
     @property
     @abstractmethod
@@ -49,6 +50,7 @@ class Folder(Contents):
     The path is empty or ends in "/"; with `recursive` files of directories below are meant too.
     """
 
+    directory: Directory
     recursive: bool = False
     at: str = ""
     hide: Hidden = NOTHING
@@ -79,6 +81,7 @@ class Chosen(Contents):
     `NotFound` has the name of a member that is not there, is of the other kind, hidden, private, or cannot be read.
     """
 
+    directory: Directory
     names: tuple[str, ...]
     at: str = ""
     hide: Hidden = NOTHING
@@ -154,7 +157,7 @@ class Joined(Contents):
         names: list[str] = []
         for above, part in self.parts:
             found = part.scan_blocking(most - len(listing), stop, clock)
-            place = os.readlink(f"/proc/self/fd/{part.directory.fd}").strip("/")
+            place = part.directory.where().strip("/")
             listing.include(found, f"{place}/" if place else "")
             names += [above + name for name in found.names]
         listing.names = names
@@ -169,6 +172,7 @@ class Gathered(Contents):
     itself may lead anywhere. `NotFound` has the name of a member that is no file or directory, or cannot be read.
     """
 
+    directory: Directory
     members: tuple[tuple[str, str], ...]
 
     @property

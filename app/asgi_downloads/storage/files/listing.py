@@ -4,10 +4,11 @@ import os
 from array import array
 from collections.abc import Iterator
 from functools import cached_property
+from typing import Any
 
 from asgi_downloads.storage.errors import StorageError
 from asgi_downloads.storage.files.state import FileState
-from asgi_downloads.storage.files.tree import Directory, encode
+from asgi_downloads.storage.files.tree import encode
 
 _SIZE, _MTIME, _MODE = FileState._fields.index("size"), FileState._fields.index("mtime_ns"), len(FileState._fields)
 _WIDTH = _MODE + 1
@@ -19,6 +20,9 @@ class Listing:
     `paths` are relative to it, those of empty directories end in "/"; names that are not UTF-8 are as `surrogateescape`
     writes them. Listings are equal when nothing has changed between them.
     """
+
+    is_shared = False
+    """Whether every replica that lists the same has the same states, and not only the same content."""
 
     def __init__(self, scanned_ns: int) -> None:
         self.scanned_ns = scanned_ns
@@ -53,6 +57,11 @@ class Listing:
         facts.append(status.st_mode)
         self.paths.append(path)
 
+    def add_state(self, path: str, state: FileState, mode: int) -> None:
+        """Append an entry in that state."""
+        self._facts.extend((*state, mode))
+        self.paths.append(path)
+
     def include(self, other: "Listing", above: str) -> None:
         """Append all of another listing, of a directory whose path in this one's is `above`, with "/" at its end."""
         self.paths += [above + path for path in other.paths]
@@ -79,6 +88,12 @@ class Listing:
     def mode(self, index: int) -> int:
         """Type and permissions of an entry, as in `st_mode`."""
         return self._facts[_WIDTH * index + _MODE]
+
+    def status(self, index: int) -> os.stat_result:
+        """What `stat` would say of an entry as it was listed."""
+        state = self[index]
+        times = {"st_mtime_ns": state.mtime_ns, "st_ctime_ns": state.ctime_ns}
+        return os.stat_result((self.mode(index), state.inode, state.dev, 1, 0, 0, state.size, 0, 0, 0), times)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Listing):
@@ -141,7 +156,7 @@ class Listing:
         columns = [self._facts[column::_WIDTH].tobytes() for column in range(1, _WIDTH)]
         return b"".join([*columns, "\0".join(self.names).encode("utf-8", "surrogateescape")])
 
-    def is_current_blocking(self, directory: Directory) -> bool:
+    def is_current_blocking(self, directory: Any) -> bool:
         """Whether a new scan of the directory would find the same, at half its cost.
 
         False also where only a scan can tell: names come and go within a tick of the clock, too.

@@ -79,6 +79,14 @@ class Directory:
         except OSError as error:
             raise from_oserror(error) from error
 
+    def modified_ns(self) -> int:
+        """Its mtime in nanoseconds."""
+        return os.fstat(self.fd).st_mtime_ns
+
+    def where(self) -> str:
+        """Its path now, for a log."""
+        return os.readlink(f"/proc/self/fd/{self.fd}")
+
     def duplicate(self) -> "Directory":
         """This open directory once more, for an owner that outlives this one."""
         return Directory(os.dup(self.fd))
@@ -142,6 +150,10 @@ class Tree:
     def subtree(self, name: Name) -> "_Opening[Directory]":
         """`Directory.subtree` in the directory as it is now."""
         return self.directory().subtree(name)
+
+    def below(self, name: str) -> "Tree":
+        """The tree of a directory of it, which is as `Subtree` is."""
+        return Subtree(self, name)
 
     def directory(self) -> Directory:
         """The root, open. Whoever uses it across an `await` holds on to it and not to its number."""

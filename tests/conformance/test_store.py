@@ -67,4 +67,8 @@ def bench(data_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 @pytest.mark.parametrize("case", HERE, ids=lambda case: case.id)
 def test_case_in_a_store(case: Case, bench: Bench, recorder: Recorder) -> None:
     tries = 3 if case.id.startswith("digest") else 1  # RFC 9530 §4: a preference, which a slow store may leave unmet
-    assert [] in (verdict(case, bench, recorder) for _ in range(tries))
+    for _ in range(tries):
+        differences = verdict(case, bench, recorder)
+        if not differences:
+            break
+    assert differences == []

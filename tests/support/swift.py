@@ -14,6 +14,7 @@ from configparser import RawConfigParser
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import quote
 
 from asgi_downloads.storage.objects.sigv4 import Signer
 from tests.support.nginx import free_port
@@ -38,7 +39,7 @@ for kind, port in zip(("account", "container", "object"), sys.argv[2:]):
 
 @dataclass
 class Swift:
-    """Four processes; what they keep lies in `here`."""
+    """Five processes; what they keep lies in `here`."""
 
     here: Path
     port: int
@@ -58,9 +59,17 @@ class Swift:
 
     def put(self, bucket: str, key: str, content: bytes, modified: float | None = None) -> None:
         """Write an object, or with an empty key make the bucket; `modified` is in seconds since the epoch."""
-        fields = {} if modified is None else {"X-Timestamp": f"{modified:.5f}"}
-        status, said = self.ask("PUT", f"/{bucket}/{key}" if key else f"/{bucket}", content, fields)
+        if modified is not None:
+            self._put_at(f"{bucket}/{key}", content, modified)
+            return
+        status, said = self.ask("PUT", f"/{bucket}/{key}" if key else f"/{bucket}", content)
         assert status == 200 or (status == 409 and not key), (status, said)  # 409: it is there
+
+    def _put_at(self, path: str, content: bytes, modified: float) -> None:
+        """By Swift's own protocol, which lets a client say the time, and the proxy that lets everybody do anything."""
+        url = f"http://127.0.0.1:{self.ports['trusting']}/v1/AUTH_test/{quote(path)}"
+        request = urllib.request.Request(url, content, {"X-Timestamp": f"{modified:.5f}"}, method="PUT")
+        urllib.request.urlopen(request, timeout=10).close()
 
     def delete(self, bucket: str, key: str) -> None:
         status, said = self.ask("DELETE", f"/{bucket}/{key}")
@@ -86,7 +95,7 @@ class Swift:
         self.processes[name].send_signal(number)
 
     def start(self, name: str) -> None:
-        program = shutil.which(f"swift-{name}-server")
+        program = shutil.which(f"swift-{name.replace('trusting', 'proxy')}-server")
         assert program is not None
         with (self.here / f"{name}.log").open("ab") as log:
             self.processes[name] = subprocess.Popen(
@@ -121,16 +130,18 @@ def swift_server() -> Iterator[Swift]:
     """A running Swift without a bucket; skips where it is not installed."""
     require(*(f"swift-{kind}-server" for kind in (*_KINDS, "proxy")))
     here = Path(tempfile.mkdtemp(prefix="swift-"))
-    swift = Swift(here, free_port(), {kind: free_port() for kind in _KINDS})
+    swift = Swift(here, free_port(), {kind: free_port() for kind in (*_KINDS, "trusting")})
     try:
         (here / "devices" / "d").mkdir(parents=True)
         (here / "swift.conf").write_text("[swift-hash]\nswift_hash_path_suffix = tests\n")
-        for kind, port in swift.ports.items():
+        for kind in _KINDS:
             main = {"pipeline": f"{kind}-server"}
-            _write(here, kind, port, {"pipeline:main": main, f"app:{kind}-server": {"use": f"egg:swift#{kind}"}})
-        _write(here, "proxy", swift.port, _proxy())
-        _run_python_of_swift(_RINGS, str(here), *map(str, swift.ports.values()))
-        for name in (*_KINDS, "proxy"):
+            app = {f"app:{kind}-server": {"use": f"egg:swift#{kind}"}}
+            _write(here, kind, swift.ports[kind], {"pipeline:main": main, **app})
+        _write(here, "proxy", swift.port, _proxy(*_PIPELINE.split()))
+        _write(here, "trusting", swift.ports["trusting"], _proxy("catch_errors", "gatekeeper"))
+        _run_python_of_swift(_RINGS, str(here), *(str(swift.ports[kind]) for kind in _KINDS))
+        for name in (*_KINDS, "trusting", "proxy"):
             swift.start(name)
         swift.wait()
         yield swift
@@ -140,7 +151,7 @@ def swift_server() -> Iterator[Swift]:
         shutil.rmtree(here)
 
 
-def _proxy() -> dict[str, dict[str, str]]:
+def _proxy(*names: str) -> dict[str, dict[str, str]]:
     filters = {
         "gatekeeper": {"shunt_inbound_x_timestamp": "false"},
         "cache": {"use": "egg:swift#memcache", "memcache_servers": "127.0.0.1:9"},  # nobody there: it does without
@@ -152,9 +163,9 @@ def _proxy() -> dict[str, dict[str, str]]:
         "versioned_writes": {"allow_versioned_writes": "true", "allow_object_versioning": "true"},
     }
     return {
-        "pipeline:main": {"pipeline": f"{_PIPELINE} proxy-server"},
+        "pipeline:main": {"pipeline": " ".join((*names, "proxy-server"))},
         "app:proxy-server": {"use": "egg:swift#proxy", "account_autocreate": "true", "client_chunk_size": "262144"},
-        **{f"filter:{name}": {"use": f"egg:swift#{name}", **filters.get(name, {})} for name in _PIPELINE.split()},
+        **{f"filter:{name}": {"use": f"egg:swift#{name}", **filters.get(name, {})} for name in names},
     }
 
 

@@ -9,10 +9,9 @@ from asgi_downloads.bodies.zip.deflate import PACKINGS
 from asgi_downloads.http.errors import HTTPError
 from asgi_downloads.http.parameters import Query
 from asgi_downloads.responses.zip_delivery import Bundle, ZipDelivery
+from asgi_downloads.storage.anywhere import AnyTree
 from asgi_downloads.storage.errors import NotFound
 from asgi_downloads.storage.files.private import NOTHING_PRIVATE, Private
-from asgi_downloads.storage.files.tree import Tree
-from asgi_downloads.storage.objects.bucket import Bucket
 from asgi_downloads.storage.objects.contents import folder_at
 
 MISSING = "Bundle not found"
@@ -24,7 +23,7 @@ RECURSIVE = Parameter("recursive", "boolean", default=False, help="With the file
 class BundleEndpoint:
     """An ASGI callable that answers with the directories of `tree`."""
 
-    tree: Tree | Bucket
+    tree: AnyTree
     delivery: ZipDelivery
     private: Private = NOTHING_PRIVATE
 

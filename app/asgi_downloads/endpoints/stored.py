@@ -13,9 +13,8 @@ from asgi_downloads.http.media_types import NOSNIFF
 from asgi_downloads.http.parameters import Query
 from asgi_downloads.responses import show
 from asgi_downloads.responses.delivery import Delivery, Shown
+from asgi_downloads.storage.anywhere import AnyTree
 from asgi_downloads.storage.errors import NotFound
-from asgi_downloads.storage.files.tree import Tree
-from asgi_downloads.storage.objects.bucket import Bucket
 
 LONGEST = 255
 """Characters of a name; none has more on any file system of Linux, so that nothing is made of longer ones."""
@@ -74,7 +73,7 @@ REPORT = FileStyle(_report, "Report not found")
 class StoredEndpoint:
     """An ASGI callable that answers with files of `tree`, by the one parameter of its path."""
 
-    tree: Tree | Bucket
+    tree: AnyTree
     style: FileStyle
     delivery: Delivery
 

@@ -20,11 +20,11 @@ from asgi_downloads.http.offload import offload, offload_from_store, redirect_to
 from asgi_downloads.http.plan import foresee, is_one_range, is_plain, plan
 from asgi_downloads.http.ranges import IntRange, SuffixRange
 from asgi_downloads.responses.kept import keep
+from asgi_downloads.storage.anywhere import AnyFile, AnyTree
 from asgi_downloads.storage.errors import FileChanged, NotFound
 from asgi_downloads.storage.files.digests import Digests
 from asgi_downloads.storage.files.openfile import OpenFile
 from asgi_downloads.storage.files.private import NOTHING_PRIVATE, Private
-from asgi_downloads.storage.files.tree import Tree
 from asgi_downloads.storage.objects.bucket import Bucket, StoredObject, Wanted
 from asgi_downloads.storage.objects.store import Part
 
@@ -74,7 +74,7 @@ class Delivery:
     accel_prefix: str = ""
     private: Private = NOTHING_PRIVATE
 
-    async def send(self, exchange: Exchange, tree: Tree | Bucket, shown: Shown) -> None:
+    async def send(self, exchange: Exchange, tree: AnyTree, shown: Shown) -> None:
         """Answer with a file of `tree`; what is kept ready to send is kept.
 
         Raises `HTTPError` 400, 412 and 416, and as `tree.open` and `respond`.
@@ -97,7 +97,7 @@ class Delivery:
 
         await with_file(lambda: tree.open(shown.name), answer)
 
-    def refuse_private(self, file: OpenFile | StoredObject) -> None:
+    def refuse_private(self, file: AnyFile) -> None:
         """Raise `NotFound` for a file that is not there for anybody."""
         if isinstance(file, OpenFile) and self.private.hides_file(file.fd, file.stat):
             raise NotFound
@@ -111,12 +111,12 @@ class Delivery:
         # What was replaced between facts and content is planned once more.
         await with_file(lambda: bucket.open(shown.name, _wanted(exchange)), answer, attempts=2)
 
-    def _etag(self, file: OpenFile | StoredObject) -> bytes:
+    def _etag(self, file: AnyFile) -> bytes:
         if isinstance(file, StoredObject):
             return file.meta.etag  # the store's own, which is the same wherever it is asked
         return validators.etag(file.state, portable=self.portable)
 
-    async def represent(self, exchange: Exchange, file: OpenFile | StoredObject, shown: Shown) -> Representation:
+    async def represent(self, exchange: Exchange, file: AnyFile, shown: Shown) -> Representation:
         """What a 200 would say of this open file."""
         now = int(time.time())
         fields = shown.fields
@@ -139,7 +139,7 @@ class Delivery:
             fields,
         )
 
-    async def plan(self, exchange: Exchange, file: OpenFile | StoredObject, shown: Shown) -> Plan:
+    async def plan(self, exchange: Exchange, file: AnyFile, shown: Shown) -> Plan:
         """The answer with this open file; raises `HTTPError` 400, 412 and 416."""
         representation = await self.represent(exchange, file, shown)
         return plan(exchange.method, exchange.headers, representation, now=int(time.time()))

@@ -17,11 +17,11 @@ from asgi_downloads.responses.delivery import NO_CACHE, Delivery, Shown
 from asgi_downloads.responses.show import WAYS, Show
 from asgi_downloads.responses.sums import send_sum, send_sums
 from asgi_downloads.responses.zip_delivery import Bundle, ZipDelivery, archives
+from asgi_downloads.storage.anywhere import AnyTree
 from asgi_downloads.storage.errors import NotFound, OutsideRoot
 from asgi_downloads.storage.files.digests import digests
 from asgi_downloads.storage.files.hidden import Hidden
 from asgi_downloads.storage.files.tree import Tree
-from asgi_downloads.storage.objects.bucket import Bucket
 from asgi_downloads.storage.objects.contents import folder_at
 
 SUMS = "sha256"
@@ -37,7 +37,7 @@ class FilesEndpoint:
     With `archive`, `folder/?zip` is there too, and `folder/?sha256`.
     """
 
-    tree: Tree | Bucket
+    tree: AnyTree
     show: Callable[[str], Shown]
     hidden: Hidden
     delivery: Delivery

@@ -12,13 +12,11 @@ from asgi_downloads.asgi.respond import respond_blocks
 from asgi_downloads.http.disposition import content_disposition
 from asgi_downloads.http.media_types import NOSNIFF
 from asgi_downloads.responses.delivery import Delivery
+from asgi_downloads.storage.anywhere import AnyDirectory, AnyFile, AnyTree
 from asgi_downloads.storage.errors import Unreadable
 from asgi_downloads.storage.files.contents import Contents
 from asgi_downloads.storage.files.listing import Listing
-from asgi_downloads.storage.files.openfile import OpenFile
-from asgi_downloads.storage.files.tree import Directory, Tree
 from asgi_downloads.storage.jobs import Work
-from asgi_downloads.storage.objects.bucket import Bucket, StoredObject
 
 MOST = 100_000
 """Files of one folder."""
@@ -27,10 +25,10 @@ _LINES = 256
 """Lines that are sent together where all digests are known."""
 
 
-async def send_sum(exchange: Exchange, delivery: Delivery, tree: Tree | Bucket, path: str) -> None:
+async def send_sum(exchange: Exchange, delivery: Delivery, tree: AnyTree, path: str) -> None:
     """Answer with the line of one file of `tree`. Raises as `Tree.open`, `FileChanged`, and `Busy`."""
     name = path.rpartition("/")[2]
-    opening: AbstractAsyncContextManager[OpenFile | StoredObject] = tree.open(path)
+    opening: AbstractAsyncContextManager[AnyFile] = tree.open(path)
     async with opening as file:
         delivery.refuse_private(file)
 
@@ -81,7 +79,7 @@ def _scan_blocking(contents: Contents, stop: threading.Event) -> Listing:
         contents.directory.close()
 
 
-async def _lines(delivery: Delivery, directory: Directory | Bucket, listing: Listing) -> AsyncGenerator[bytes]:
+async def _lines(delivery: Delivery, directory: AnyDirectory, listing: Listing) -> AsyncGenerator[bytes]:
     known = await delivery.digests.known(listing)
     lines: list[bytes] = []
     for digest, path, name in zip(known, listing.paths, listing.names, strict=True):
@@ -91,7 +89,7 @@ async def _lines(delivery: Delivery, directory: Directory | Bucket, listing: Lis
             yield b"".join(lines)
             lines.clear()
         if digest is None:
-            opening: AbstractAsyncContextManager[OpenFile | StoredObject] = directory.open(path)
+            opening: AbstractAsyncContextManager[AnyFile] = directory.open(path)
             async with opening as file:
                 delivery.refuse_private(file)
                 digest = await delivery.digests.sha256(file)

@@ -24,11 +24,11 @@ from asgi_downloads.http.message import Header, Representation, with_status
 from asgi_downloads.http.plan import plan
 from asgi_downloads.http.validators import last_modified
 from asgi_downloads.responses.delivery import NO_CACHE
+from asgi_downloads.storage.anywhere import AnyDirectory
 from asgi_downloads.storage.errors import FileChanged
 from asgi_downloads.storage.files.checksums import Checksums
 from asgi_downloads.storage.files.contents import Contents
 from asgi_downloads.storage.files.listing import Listing
-from asgi_downloads.storage.files.tree import Directory
 from asgi_downloads.storage.objects.bucket import Bucket
 from asgi_downloads.storage.threads import in_thread
 
@@ -113,7 +113,7 @@ class ZipDelivery:
         return Representation(size, b"application/zip", etag, modified, fields)
 
 
-async def _etag(exchange: Exchange, archive: Archive, directory: Directory | Bucket) -> bytes | None:
+async def _etag(exchange: Exchange, archive: Archive, directory: AnyDirectory) -> bytes | None:
     """The validator of the content, or at first, while that would take long, of the files' state.
 
     Both name the same bytes. Who holds the latter gets it back, so that a download resumes whose first answer came

@@ -21,6 +21,7 @@ from asgi_downloads.service.routes import described, table
 from asgi_downloads.service.setting import SettingsError
 from asgi_downloads.service.setting_kinds import Root
 from asgi_downloads.service.settings import Settings
+from asgi_downloads.storage.anywhere import AnyTree
 from asgi_downloads.storage.errors import MissingExtra, StorageError
 from asgi_downloads.storage.files.checksums import Checksums
 from asgi_downloads.storage.files.digests import Digests
@@ -99,7 +100,7 @@ class Application:
             self._sources[url] = open_rows(url, settings.database_connections, settings.query_timeout)
         return self._sources[url]
 
-    def _tree(self, root: Root) -> Tree | Bucket:
+    def _tree(self, root: Root) -> AnyTree:
         """The tree of files at a root; one store for all that is in a bucket."""
         if isinstance(root, Path):
             return Tree(root)

@@ -50,12 +50,11 @@ from asgi_downloads.service.openapi import openapi
 from asgi_downloads.service.own import OwnDirectory, OwnExport
 from asgi_downloads.service.setting_kinds import Root
 from asgi_downloads.service.settings import Settings
+from asgi_downloads.storage.anywhere import AnyTree
 from asgi_downloads.storage.errors import MissingExtra
 from asgi_downloads.storage.files.hidden import Hidden
 from asgi_downloads.storage.files.private import Private
 from asgi_downloads.storage.files.temporary import TemporaryFiles
-from asgi_downloads.storage.files.tree import Tree
-from asgi_downloads.storage.objects.bucket import Bucket
 from asgi_downloads.storage.rows.source import COLUMNS, RowSource
 
 BYTES, PDF, ZIP = "application/octet-stream", "application/pdf", "application/zip"
@@ -76,7 +75,7 @@ ON_THE_PAGE = (
 )
 OF_THE_PAGE = ("text/html", "application/json", "text/plain", "text/vtt", ZIP, "*/*")
 
-Trees = Callable[[Root], Tree | Bucket]
+Trees = Callable[[Root], AnyTree]
 """What is at a root."""
 
 

@@ -16,13 +16,12 @@ from asgi_downloads.bodies.zip.members import UNKNOWN, advance_crc
 from asgi_downloads.bodies.zip.names import archive_paths
 from asgi_downloads.bodies.zip.object_members import members_of
 from asgi_downloads.bodies.zip.packed import Checksum, entry_of
+from asgi_downloads.storage.anywhere import AnyDirectory
 from asgi_downloads.storage.errors import FileChanged
 from asgi_downloads.storage.files.checksums import Checksums
 from asgi_downloads.storage.files.listing import Listing
 from asgi_downloads.storage.files.openfile import OpenFile
-from asgi_downloads.storage.files.tree import Directory
 from asgi_downloads.storage.jobs import Jobs, Stopped, Work
-from asgi_downloads.storage.objects.bucket import Bucket
 
 VERSION = 3
 """Of the layout, the naming and the packing. Any change that alters the bytes of an archive raises it."""
@@ -118,7 +117,7 @@ class Archive:
             found = [(self.listing[index], Checksum(self._crcs[index]).value) for index in fresh]
             self.resources.checksums.remember(found, Checksum.kind(self.form), self.listing.scanned_ns)
 
-    async def prepare(self, directory: Directory | Bucket, patience: float | None = None) -> None:
+    async def prepare(self, directory: AnyDirectory, patience: float | None = None) -> None:
         """Compute the CRCs that are not known, for `patience` seconds if it is not None; what is done is kept.
 
         Raises `FileChanged` when a member is not as listed any more.
@@ -144,7 +143,7 @@ class Archive:
         if share:
             yield share
 
-    async def compute(self, directory: Directory | Bucket, indexes: Sequence[int], until: float | None = None) -> None:
+    async def compute(self, directory: AnyDirectory, indexes: Sequence[int], until: float | None = None) -> None:
         """Compute those CRCs of these members that are not known. Requests for the same share the work.
 
         Raises `FileChanged` when a member is not as listed, `TimeoutError` at the loop's time `until`.
@@ -158,7 +157,7 @@ class Archive:
             left = None if until is None else max(until - time(), 0)
             await self.resources.crcs.run((id(self), unknown[0]), begin, left)
 
-    def _compute_blocking(self, directory: Directory | Bucket, indexes: list[int], stop: threading.Event) -> None:
+    def _compute_blocking(self, directory: AnyDirectory, indexes: list[int], stop: threading.Event) -> None:
         """Go on until so much was read that others should have their turn."""
         members, left = members_of(directory, self.listing), _SHARE_BYTES
         try:

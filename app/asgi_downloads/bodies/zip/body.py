@@ -21,10 +21,9 @@ from asgi_downloads.bodies.zip.members import UNKNOWN, Read
 from asgi_downloads.bodies.zip.object_members import members_of
 from asgi_downloads.bodies.zip.packed import pack_again
 from asgi_downloads.http.message import ByteRange
+from asgi_downloads.storage.anywhere import AnyDirectory
 from asgi_downloads.storage.errors import FileChanged
 from asgi_downloads.storage.files.openfile import scratch
-from asgi_downloads.storage.files.tree import Directory
-from asgi_downloads.storage.objects.bucket import Bucket
 from asgi_downloads.storage.threads import in_thread
 
 COPIED = 1 << 18
@@ -75,7 +74,7 @@ class ZipBody:
     parallel = 1
     """Jobs at a time."""
 
-    def __init__(self, archive: Archive, directory: Directory | Bucket) -> None:
+    def __init__(self, archive: Archive, directory: AnyDirectory) -> None:
         self._archive = archive
         self._directory = directory
         self._layout = archive.layout

@@ -19,11 +19,10 @@ from asgi_downloads.bodies.zip.names import archive_paths
 from asgi_downloads.bodies.zip.object_members import members_of
 from asgi_downloads.bodies.zip.packed import Checksum, entry_of
 from asgi_downloads.bodies.zip.records import DEFLATED, Entry, descriptor, local_header
+from asgi_downloads.storage.anywhere import AnyDirectory
 from asgi_downloads.storage.errors import FileChanged
 from asgi_downloads.storage.files.listing import Listing
 from asgi_downloads.storage.files.openfile import OpenFile, scratch
-from asgi_downloads.storage.files.tree import Directory
-from asgi_downloads.storage.objects.bucket import Bucket
 from asgi_downloads.storage.threads import in_thread
 
 _RUN_MEMBERS = 64
@@ -31,7 +30,7 @@ _PROBED = 1 << 16
 
 
 def deflate(
-    listing: Listing, directory: Directory | Bucket, packing: Packing, resources: Resources
+    listing: Listing, directory: AnyDirectory, packing: Packing, resources: Resources
 ) -> AsyncGenerator[bytes, None]:
     """The archive of a listing, its members deflated as `packing` says; `directory` stays open meanwhile.
 
@@ -54,7 +53,7 @@ class _Block(NamedTuple):
 
 
 class _Stream:
-    def __init__(self, listing: Listing, directory: Directory | Bucket, packing: Packing, resources: Resources) -> None:
+    def __init__(self, listing: Listing, directory: AnyDirectory, packing: Packing, resources: Resources) -> None:
         self.listing = listing
         self.members = members_of(directory, listing)
         self.packing = packing

@@ -3,6 +3,7 @@
 import os
 
 from asgi_downloads.bodies.zip.members import Members
+from asgi_downloads.storage.anywhere import AnyDirectory
 from asgi_downloads.storage.files.listing import Listing
 from asgi_downloads.storage.files.tree import Directory
 from asgi_downloads.storage.objects.bucket import Bucket, StoredObject
@@ -59,7 +60,7 @@ class ObjectMembers(Members):
         return file.stat
 
 
-def members_of(directory: Directory | Bucket, listing: Listing) -> Members:
+def members_of(directory: AnyDirectory, listing: Listing) -> Members:
     """The members of a listing, on a disk or in a store."""
     if isinstance(listing, ObjectListing) and isinstance(directory, Bucket):
         return ObjectMembers(directory, listing)

@@ -4,7 +4,7 @@ import os
 import threading
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import asynccontextmanager, closing
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from html import escape
@@ -35,11 +35,11 @@ from asgi_downloads.responses.delivery import NO_CACHE, Delivery
 from asgi_downloads.responses.files import SUMS, path_below
 from asgi_downloads.responses.sums import send_sum, send_sums
 from asgi_downloads.responses.zip_delivery import Bundle, ZipDelivery
+from asgi_downloads.storage.anywhere import AnyFile
 from asgi_downloads.storage.errors import NotFound, OutsideRoot
 from asgi_downloads.storage.files.entries import Entry
-from asgi_downloads.storage.files.openfile import OpenFile
 from asgi_downloads.storage.jobs import Jobs, Work
-from asgi_downloads.storage.objects.bucket import Bucket, StoredObject
+from asgi_downloads.storage.objects.bucket import Bucket
 from asgi_downloads.storage.threads import in_thread
 
 T = TypeVar("T")
@@ -313,14 +313,10 @@ def _readme(held: Held, entries: Sequence[Entry]) -> tuple[str, str] | None:
 
 
 @asynccontextmanager
-async def _opened(spot: Spot) -> AsyncGenerator[OpenFile | StoredObject]:
+async def _opened(spot: Spot) -> AsyncGenerator[AnyFile]:
     """The file of a spot, if it may be seen; raises as `Tree.open`."""
     assert spot.files is not None
-    tree = spot.files.tree
-    if isinstance(tree, Bucket):
-        async with tree.open(spot.path) as found:
-            yield found
-        return
-    async with tree.open(spot.path) as file:
+    opening: AbstractAsyncContextManager[AnyFile] = spot.files.tree.open(spot.path)
+    async with opening as file:
         spot.files.delivery.refuse_private(file)
         yield file

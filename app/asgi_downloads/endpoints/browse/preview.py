@@ -9,8 +9,7 @@ from html import escape
 from itertools import islice
 
 from asgi_downloads.endpoints.browse import words
-from asgi_downloads.storage.files.openfile import OpenFile
-from asgi_downloads.storage.objects.bucket import StoredObject
+from asgi_downloads.storage.anywhere import AnyFile
 
 MOST_READ = 1 << 20
 """Bytes that are read of a file for its preview."""
@@ -23,7 +22,7 @@ _PICTURES = (b"image/avif", b"image/bmp", b"image/gif", b"image/jpeg", b"image/p
 _TOKEN = re.compile(r'"(?:[^"\\]++|\\.)*+"|[{}\[\],:]|[^\s{}\[\],:"]++')
 
 
-def element(kind: bytes, name: str, tracks: str, file: OpenFile | StoredObject) -> str:
+def element(kind: bytes, name: str, tracks: str, file: AnyFile) -> str:
     """What shows a file of this type; may wait for the disk. Raises `FileChanged`."""
     found = media_element(kind, name, tracks)
     if found is not None:

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from asgi_downloads.http.errors import HTTPError
 from asgi_downloads.responses.file import tree_at
 from asgi_downloads.responses.files import FilesEndpoint
+from asgi_downloads.storage.anywhere import AnyDirectory
 from asgi_downloads.storage.errors import FileChanged, NotFound, OutsideRoot
 from asgi_downloads.storage.files.contents import Contents, Joined
 from asgi_downloads.storage.files.entries import Entry, sort_keys
-from asgi_downloads.storage.files.tree import Directory
 from asgi_downloads.storage.objects.bucket import Bucket
 from asgi_downloads.storage.objects.contents import chosen_at, entries_at_blocking, folder_at
 
@@ -70,7 +70,7 @@ class Spot:
         except (NotFound, OutsideRoot):
             return False
 
-    def _mounted(self) -> dict[str, Directory | Bucket]:
+    def _mounted(self) -> dict[str, AnyDirectory]:
         """The directories below that are there now, by their path from here."""
         found = {}
         for prefix, files in self.below.items():
@@ -86,8 +86,8 @@ class Held:
     """What a spot has, open."""
 
     spot: Spot
-    directory: Directory | Bucket | None
-    mounted: Mapping[str, Directory | Bucket]
+    directory: AnyDirectory | None
+    mounted: Mapping[str, AnyDirectory]
 
     def entries_blocking(self, stop: threading.Event) -> list[Entry]:
         """Folders, then files, each kind in order; raises as the function of that name."""

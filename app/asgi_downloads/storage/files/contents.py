@@ -10,6 +10,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Self
 
+from asgi_downloads.storage.anywhere import AnyDirectory
 from asgi_downloads.storage.errors import Busy, NotFound, OutsideRoot, StorageError, from_oserror
 from asgi_downloads.storage.files.hidden import NOTHING, Hidden
 from asgi_downloads.storage.files.listing import Listing
@@ -17,7 +18,6 @@ from asgi_downloads.storage.files.private import NOTHING_PRIVATE, Private
 from asgi_downloads.storage.files.scan import scan_blocking
 from asgi_downloads.storage.files.tree import DIRECTORY_FLAGS, Directory
 from asgi_downloads.storage.jobs import Stopped
-from asgi_downloads.storage.objects.bucket import Bucket
 
 Clock = Callable[[], int]
 """Nanoseconds since the epoch."""
@@ -27,7 +27,7 @@ Clock = Callable[[], int]
 class Contents(ABC):
     """Files beneath a directory, which is where their paths begin."""
 
-    directory: Directory | Bucket
+    directory: AnyDirectory
 
     @property
     @abstractmethod

@@ -9,12 +9,12 @@ from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
 from functools import cache, partial
 
+from asgi_downloads.storage.anywhere import AnyFile
 from asgi_downloads.storage.errors import Busy
 from asgi_downloads.storage.files.checksums import Checksums
-from asgi_downloads.storage.files.openfile import READ_LIMIT, OpenFile
+from asgi_downloads.storage.files.openfile import READ_LIMIT
 from asgi_downloads.storage.files.state import FileState
 from asgi_downloads.storage.jobs import Jobs, Stopped, Work, mark_seen
-from asgi_downloads.storage.objects.bucket import StoredObject
 
 KIND = "sha-256"
 
@@ -56,12 +56,12 @@ class Digests:
         """The digest of each of these, if it is kept."""
         return await self._checksums.find(states, KIND)
 
-    async def sha256(self, file: OpenFile | StoredObject) -> bytes:
+    async def sha256(self, file: AnyFile) -> bytes:
         """The 32 bytes for the file as it was opened; raises `FileChanged` if it changes meanwhile, and `Busy`."""
         (known,) = await self.known((file.state,))
         return known or await self._compute(self.jobs, file)
 
-    async def soon(self, file: OpenFile | StoredObject) -> bytes | None:
+    async def soon(self, file: AnyFile) -> bytes | None:
         """The digest, if it is known or there in so little time that an answer can wait; raises `FileChanged`."""
         with suppress(TimeoutError, Busy):
             async with asyncio.timeout(self._patience):
@@ -73,7 +73,7 @@ class Digests:
         return None
 
     @asynccontextmanager
-    async def meanwhile(self, file: OpenFile | StoredObject) -> AsyncGenerator[None]:
+    async def meanwhile(self, file: AnyFile) -> AsyncGenerator[None]:
         """Compute the digest for the next who asks, as long as the block lasts."""
         work = asyncio.ensure_future(self._compute(self._later, file))
         work.add_done_callback(mark_seen)
@@ -82,7 +82,7 @@ class Digests:
         finally:
             work.cancel()
 
-    async def _compute(self, jobs: Jobs, file: OpenFile | StoredObject) -> bytes:
+    async def _compute(self, jobs: Jobs, file: AnyFile) -> bytes:
         now = self._clock()
 
         def begin() -> Work[bytes]:
@@ -90,7 +90,7 @@ class Digests:
 
         return await jobs.run(file.state, begin)
 
-    def _compute_blocking(self, file: OpenFile | StoredObject, asked_ns: int, stop: threading.Event) -> bytes:
+    def _compute_blocking(self, file: AnyFile, asked_ns: int, stop: threading.Event) -> bytes:
         state = file.state
         begun = self._begun.pop(state, None) or _Begun()
         with file:
@@ -117,7 +117,7 @@ class _Begun:
         self.hash = hashlib.sha256()
         self.offset = 0
 
-    def read_blocking(self, file: OpenFile | StoredObject) -> None:
+    def read_blocking(self, file: AnyFile) -> None:
         block = file.read_blocking(self.offset, min(READ_LIMIT, file.size - self.offset))
         self.hash.update(block)
         self.offset += len(block)

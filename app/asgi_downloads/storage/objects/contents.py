@@ -5,6 +5,7 @@ import time
 from collections.abc import Hashable
 from dataclasses import dataclass
 
+from asgi_downloads.storage.anywhere import AnyDirectory
 from asgi_downloads.storage.errors import Busy, NotFound
 from asgi_downloads.storage.files.contents import Chosen, Clock, Contents, Folder
 from asgi_downloads.storage.files.entries import UNKNOWN_NS, Entry, entries_blocking, sort_keys
@@ -86,7 +87,7 @@ class ChosenObjects(Contents):
 
 
 def folder_at(
-    directory: Directory | Bucket,
+    directory: AnyDirectory,
     at: str = "",
     *,
     recursive: bool = False,
@@ -99,9 +100,7 @@ def folder_at(
     return Folder(directory, recursive, at, hide, private)
 
 
-def chosen_at(
-    directory: Directory | Bucket, names: tuple[str, ...], at: str, hide: Hidden, private: Private
-) -> Contents:
+def chosen_at(directory: AnyDirectory, names: tuple[str, ...], at: str, hide: Hidden, private: Private) -> Contents:
     """Those of all that is `at` a path beneath a directory that have these names."""
     if isinstance(directory, Bucket):
         return ChosenObjects(directory, names, at, hide)
@@ -109,7 +108,7 @@ def chosen_at(
 
 
 def entries_at_blocking(
-    directory: Directory | Bucket, at: str, hide: Hidden, private: Private, stop: threading.Event
+    directory: AnyDirectory, at: str, hide: Hidden, private: Private, stop: threading.Event
 ) -> list[Entry]:
     """What a person sees `at` a path; as `entries_blocking`, which this is on a disk."""
     if isinstance(directory, Directory):

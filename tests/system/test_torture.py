@@ -80,7 +80,6 @@ SCANNING = (
     "fstat scan",
     "scandir scan",
     "stat scan",
-    "fstat archive",
 )
 SCENARIOS = [
     Scenario("small", "/download/report.pdf", (*OPENING, *SENDING, "preadv openfile")),

@@ -64,8 +64,8 @@ class Spot:
         return Joined(tree_at("/").directory(), tuple(parts))
 
     def _is_there(self, files: FilesEndpoint) -> bool:
-        directory = files.tree.directory()
         try:
+            directory = files.tree.directory()
             return isinstance(directory, Bucket) or stat.S_ISDIR(directory.status_blocking(self.path or ".").st_mode)
         except (NotFound, OutsideRoot):
             return False

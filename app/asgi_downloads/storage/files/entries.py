@@ -13,8 +13,8 @@ from asgi_downloads.storage.files.private import NOTHING_PRIVATE, Private
 from asgi_downloads.storage.files.tree import DIRECTORY_FLAGS, Directory, decode
 from asgi_downloads.storage.jobs import Stopped
 
-UNKNOWN_NS = -(1 << 63)
-"""In the place of the mtime of a folder that has none."""
+UNKNOWN_NS = -(1 << 63) - 1
+"""In the place of the mtime of a folder that has none: below what any file can have."""
 
 _DIGITS = re.compile("([0-9]+)")
 _WIDEST = 24

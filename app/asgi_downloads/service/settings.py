@@ -51,6 +51,7 @@ from asgi_downloads.service.setting_kinds import (
     matching,
     size,
     whole,
+    written,
 )
 from asgi_downloads.storage.objects.url import StoreURL
 
@@ -73,7 +74,7 @@ class Settings:
         "sqlite:///DATA_DIR/app.db",
         MAYBE_DATABASE_URL,
         "where the users are; none if DATA_DIR is in a store",
-        lambda s: "" if isinstance(s.data_dir, StoreURL) else f"sqlite:///{s.data_dir / 'app.db'}",
+        lambda s: s.default_database,
     )
     database_connections: int = setting(8, whole(1, 10_000), "exports from PostgreSQL at a time in each worker process")
     query_timeout: float = setting(
@@ -176,7 +177,12 @@ class Settings:
     @property
     def database_is_default(self) -> bool:
         """Whether nobody asked for this database; it may then be absent."""
-        return self.database_url == f"sqlite:///{self.data_dir / 'app.db'}"
+        return self.database_url == self.default_database
+
+    @property
+    def default_database(self) -> str:
+        """Where the users are if nobody says; empty for a data directory in a store."""
+        return "" if isinstance(self.data_dir, StoreURL) else f"sqlite:///{written(self.data_dir / 'app.db')}"
 
     @property
     def database_file(self) -> Path | None:

@@ -68,6 +68,22 @@ BUNDLES = Table(
     ),
 )
 
+STORES = Table(
+    (
+        ("ours-store", "this service"), ("ours-store-nginx", "the same, `store_mode = accel`"),
+        ("nginx-store", "nginx alone, a signed URL"), ("starlette-aiobotocore", "Starlette, aiobotocore"),
+    ),
+    (
+        Row("1 GiB object, per GiB", "s3-1GiB", "cpu_per_gib"),
+        Row("64 KiB object", "s3-64KiB", "cpu_per_request"),
+        Row("random 64 KiB of 1 GiB", "s3-range", "cpu_per_request"),
+        Row("304 to a known ETag", "s3-304", "cpu_per_request"),
+        Row("memory of 100 stalled clients", "s3-stalled-100", "growth"),
+        Row("bundle of 100 x 5 MB, per GiB", "s3-zip-100x5MB", "cpu_per_gib"),
+        Row("bundle of 2,000 x 20 KB", "s3-zip-2000x20KB", "cpu"),
+    ),
+)  # fmt: skip
+
 EXPORTS = Table(
     (("ours", "this service"), ("fastapi", "FastAPI"), ("sqlite3", "`sqlite3 -csv`"), ("psql", "`psql` COPY")),
     (
@@ -80,6 +96,7 @@ TABLES = (
     ("Files, CPU of the server", FILES),
     ("In a route of a FastAPI site on uvicorn, CPU of the server", IN_A_ROUTE),
     ("Bundles, CPU of the server", BUNDLES),
+    ("Object stores, CPU of the server (and of nginx before it)", STORES),
     ("Exports", EXPORTS),
 )
 

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 import asgi_downloads
+from tests.support.fetch import fetch
 from tests.support.serving import environment, serving
-from tests.system.test_life_cycle import children, fetch
+from tests.system.test_life_cycle import children
 
 HOMES = {
     "CSVResponse": "asgi_downloads.responses.rows",
@@ -79,6 +80,7 @@ asgi_downloads.run(asgi_downloads.Settings(port=0, workers=2, log_level="warning
 def test_a_whole_site_is_served_by_our_launcher(tmp_path: Path) -> None:
     (tmp_path / "site.py").write_text(SITE)
     with serving(command=[str(tmp_path / "site.py")], cwd=tmp_path) as served:
-        assert fetch(served, "/") == (200, b"mine")
+        answer = fetch(f"{served.url}/")
+        assert (answer.status, answer.content) == (200, b"mine")
         assert len(children(served.process.pid)) == 2
         assert served.stop() == 0

@@ -4,13 +4,13 @@ import hashlib
 import os
 import random
 import subprocess
-import urllib.request
 import zipfile
 from collections.abc import Generator
 from pathlib import Path
 
 import pytest
 
+from tests.support.fetch import fetch
 from tests.support.serving import serving
 from tests.support.tools import require
 
@@ -30,11 +30,6 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Generator[str]:
         yield f"{served.url}/download/bundle/b"
 
 
-def fetch(url: str) -> bytes:
-    with urllib.request.urlopen(url, timeout=20) as answer:
-        return bytes(answer.read())
-
-
 CONTINUE = {
     "curl": ("curl", "-sS", "--fail", "-C", "-", "-o", "{name}", "{url}"),
     "aria2c": ("aria2c", "-q", "-c", "-d", "/", "-o", "{name}", "{url}"),
@@ -47,7 +42,7 @@ CONTINUE = {
 @pytest.mark.parametrize("client", CONTINUE)
 def test_a_cut_download_is_completed(url: str, tmp_path: Path, client: str, offset: int) -> None:
     require(CONTINUE[client][0])
-    whole = fetch(url)
+    whole = fetch(url).content
     part = tmp_path / "part.zip"
     part.write_bytes(whole[:offset])
     command = [word.format(name=part, url=url) for word in CONTINUE[client]]

@@ -18,11 +18,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.fetch import fetch
 from tests.support.nginx import Site, behind_nginx, get, raw
 from tests.support.serving import SERVE, Served, serving, until
 from tests.support.tools import require
 from tests.system.conftest import BIG, pattern
-from tests.system.test_life_cycle import children, connect, fetch
+from tests.system.test_life_cycle import children, connect
 
 LIMITED = """\
 import resource, runpy, sys
@@ -117,7 +118,7 @@ def test_a_file_that_changes_arrives_exact_or_visibly_short(
         assert body == truth
     else:
         assert len(body) < BIG, "a complete answer, though the file had changed"
-    assert fetch(proxied.served, "/reports/1")[0] == 200
+    assert fetch(f"{proxied.served.url}/reports/1").status == 200
     path.unlink(missing_ok=True)
 
 
@@ -132,7 +133,7 @@ def test_a_bundle_of_which_a_sent_member_changes_arrives_exact_or_visibly_short(
     for number in range(20):
         (folder / f"{number:02}.bin").write_bytes(pattern(MEMBER, b"%d" % number))
     port = proxied.port if way == "proxied" else port_of(proxied.served)
-    _, truth = fetch(proxied.served, f"/download/bundle/{folder.name}")
+    truth = fetch(f"{proxied.served.url}/download/bundle/{folder.name}").content
     with socket.create_connection(("127.0.0.1", port), 20) as sock:
         sock.sendall(get(f"/download/bundle/{folder.name}"))
         answer = bytearray(sock.recv(1000))
@@ -153,12 +154,12 @@ def test_a_bundle_of_which_a_sent_member_changes_arrives_exact_or_visibly_short(
 def test_a_full_disk_is_told_and_nothing_is_left_on_it(target: str, data: Path, tmp_path: Path) -> None:
     with limited("RLIMIT_FSIZE=4096", data, "--temp-dir", tmp_path, "--state-dir", tmp_path / "state") as served:
         for _ in range(3):
-            fetch(served, target)  # what is kept open for all requests
+            fetch(f"{served.url}{target}")  # what is kept open for all requests
         before = open_files(served.process.pid)
         for _ in range(20):
-            status, content = fetch(served, target)
-            assert (status, content) == (503, b'{"detail":"Service Unavailable"}')
-        assert fetch(served, "/reports/1")[0] == 200
+            answer = fetch(f"{served.url}{target}")
+            assert (answer.status, answer.content) == (503, b'{"detail":"Service Unavailable"}')
+        assert fetch(f"{served.url}/reports/1").status == 200
         until(lambda: open_files(served.process.pid) <= before + 3)  # threads come and go; twenty requests left none
         assert not [path for path in tmp_path.rglob("*") if path.is_file()]
         assert served.stop() == 0
@@ -189,7 +190,7 @@ def test_a_database_that_breaks_midway_breaks_the_export_for_all_to_see(data: Pa
 def test_when_descriptors_run_out_clients_are_told_and_afterwards_all_is_well(data: Path) -> None:
     with limited("RLIMIT_NOFILE=256", data, "--log-level", "critical") as served, ExitStack() as stack:
         pid = served.process.pid
-        assert fetch(served, "/reports/1")[0] == 200
+        assert fetch(f"{served.url}/reports/1").status == 200
         before = open_files(pid)
         truth = (data / "large-files" / "big.bin").read_bytes()
         answers: list[bytes] = []
@@ -226,7 +227,7 @@ def test_when_descriptors_run_out_clients_are_told_and_afterwards_all_is_well(da
         for sock in clients:
             sock.close()
         for _ in range(20):
-            assert fetch(served, "/reports/1")[0] == 200
+            assert fetch(f"{served.url}/reports/1").status == 200
         until(lambda: open_files(pid) <= before + 1)
         assert served.stop() == 0
 
@@ -268,7 +269,7 @@ def test_a_thousand_clients_that_leave_at_random_leave_nothing(data: Path) -> No
         leave_all(1000)
         until(lambda: open_files(pid) <= files, 5)
         assert memory(pid) - size < 8 << 20
-        assert fetch(served, "/download/large/big.bin")[1] == (data / "large-files" / "big.bin").read_bytes()
+        assert fetch(f"{served.url}/download/large/big.bin").content == (data / "large-files" / "big.bin").read_bytes()
         assert served.stop() == 0
 
 
@@ -318,6 +319,6 @@ def test_a_killed_worker_takes_only_its_own_downloads_along(data: Path) -> None:
                 assert hashlib.sha256(content).digest() == digest
                 whole += 1
         for _ in range(10):
-            assert fetch(served, "/reports/1")[0] == 200
+            assert fetch(f"{served.url}/reports/1").status == 200
         until(lambda: len(children(served.process.pid)) == 2)
         assert served.stop() == 0

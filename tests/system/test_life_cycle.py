@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from tests.support.fetch import fetch
 from tests.support.serving import SERVE, Served, environment, serving, until
 from tests.system.conftest import BIG
 
@@ -28,13 +29,6 @@ def connect(served: Served) -> http.client.HTTPConnection:
     address = urlsplit(served.url)
     assert address.hostname is not None
     return http.client.HTTPConnection(address.hostname, address.port, timeout=15)
-
-
-def fetch(served: Served, target: str) -> tuple[int, bytes]:
-    with closing(connect(served)) as client:
-        client.request("GET", target)
-        answer = client.getresponse()
-        return answer.status, answer.read()
 
 
 @contextmanager
@@ -116,8 +110,8 @@ def test_told_twice_it_ends_at_once(workers: str, data: Path) -> None:
 def test_it_accepts_for_a_while_if_that_is_wanted(data: Path) -> None:
     with serving(data, "--drain-delay", "600ms") as served:
         served.process.terminate()
-        until(lambda: fetch(served, "/readyz")[0] == 503, 0.5)
-        assert fetch(served, "/reports/1")[0] == 200
+        until(lambda: fetch(f"{served.url}/readyz").status == 503, 0.5)
+        assert fetch(f"{served.url}/reports/1").status == 200
         assert served.process.wait(5) == 0
 
 
@@ -168,7 +162,7 @@ def test_workers_are_replaced_without_a_failed_request(data: Path) -> None:
 def test_one_process_says_that_it_has_no_workers_to_replace(data: Path) -> None:
     with serving(data) as served:
         served.process.send_signal(signal.SIGHUP)
-        assert fetch(served, "/livez")[0] == 200
+        assert fetch(f"{served.url}/livez").status == 200
         assert served.stop() == 0
 
 
@@ -178,7 +172,7 @@ def test_a_killed_worker_is_replaced(data: Path) -> None:
             until(lambda: len(children(served.process.pid)) == 2)
             victim = children(served.process.pid)[0]
             os.kill(victim, signal.SIGKILL)
-            assert fetch(served, "/reports/1")[0] == 200
+            assert fetch(f"{served.url}/reports/1").status == 200
             until(lambda: not running(victim))  # noqa: B023
         assert served.stop() == 0
 
@@ -212,7 +206,7 @@ def test_a_socket_that_is_passed_is_served_and_left_to_its_owner(workers: str, d
         served = Served(process, line.rstrip("\n"))
         try:
             assert re.search(rf" on http://127\.0\.0\.1:{port}$", line)
-            assert fetch(served, "/livez")[0] == 200
+            assert fetch(f"{served.url}/livez").status == 200
             assert served.stop() == 0
         finally:
             process.kill()

@@ -8,8 +8,6 @@ import subprocess
 import sys
 import threading
 import time
-import urllib.error
-import urllib.request
 from pathlib import Path
 
 import pytest
@@ -19,6 +17,7 @@ from asgi_downloads.endpoints.links.keys import add_key, read_keys
 from tests.support.axe import violations
 from tests.support.browser import browser
 from tests.support.cutting import cutting
+from tests.support.fetch import fetch
 from tests.support.nginx import behind_nginx, get, raw
 from tests.support.serving import ROOT, Served, environment, serving, until
 from tests.support.tools import require
@@ -43,15 +42,6 @@ def keys(tmp_path: Path) -> Path:
     return path
 
 
-def fetch(url: str) -> tuple[int, bytes]:
-    try:
-        with urllib.request.urlopen(url, timeout=20) as answer:
-            return answer.status, answer.read()
-    except urllib.error.HTTPError as error:
-        with error:
-            return error.code, error.read()
-
-
 def command(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     words = [sys.executable, "-m", "asgi_downloads", *map(str, arguments)]
     return subprocess.run(words, env=environment(), capture_output=True, text=True, timeout=30)
@@ -67,7 +57,7 @@ def test_what_is_signed_is_served(data: Path, keys: Path) -> None:
             made = command("sign", path, *flags, "--base", served.url + "/")
             assert made.returncode == 0, made.stderr
             assert re.fullmatch(rf"{served.url}/s/1\.\w+\.\d+\.-\.[\w-]*\.[\w-]{{43}}/{url}\n", made.stdout)
-            assert fetch(made.stdout.strip())[0] == 200
+            assert fetch(made.stdout.strip()).status == 200
         bare = command("sign", "holiday", *flags, "--save", "--no-archives", "--expires", "90m").stdout
         assert bare.startswith("/s/1.")
         assert ".dz." in bare
@@ -127,7 +117,8 @@ def test_what_the_readme_shows_makes_links(language: str, data: Path, keys: Path
     environ = {**os.environ, "KID": kid, "KEY": key.hex()}
     link = subprocess.run(words, env=environ, capture_output=True, text=True, check=True, timeout=30).stdout.strip()
     with serving(data, "--link-keys-file", keys) as served:
-        assert fetch(f"{served.url}{link}notes.txt") == (200, b"notes")
+        answer = fetch(f"{served.url}{link}notes.txt")
+        assert (answer.status, answer.content) == (200, b"notes")
 
 
 # -- keys that change
@@ -140,15 +131,15 @@ def test_one_process_reads_keys_anew(data: Path, keys: Path, tmp_path: Path) -> 
         old = served.url + sign_link("holiday/", keys_file=keys)
         add_key(keys)
         new = served.url + sign_link("holiday/", keys_file=keys)
-        assert (fetch(old)[0], fetch(new)[0]) == (200, 404)
+        assert (fetch(old).status, fetch(new).status) == (200, 404)
         served.process.send_signal(signal.SIGHUP)
-        until(lambda: fetch(new)[0] == 200)
-        assert fetch(old)[0] == 200
+        until(lambda: fetch(new).status == 200)
+        assert fetch(old).status == 200
         told = served.errors.count("\n")
         keys.write_text("nonsense")
         served.process.send_signal(signal.SIGHUP)
         until(lambda: "links go on with the keys that there were" in served.errors)
-        assert (fetch(old)[0], fetch(new)[0]) == (200, 200)
+        assert (fetch(old).status, fetch(new).status) == (200, 200)
         assert served.errors.count("\n") == told + 1
         assert served.stop() == 0
 
@@ -178,7 +169,7 @@ def test_keys_are_rotated_under_load_without_a_failed_request(data: Path, keys: 
             add_key(keys)
             links.append(sign_link("holiday/notes.txt", keys_file=keys))
             served.process.send_signal(signal.SIGHUP)
-            until(lambda: all(fetch(served.url + links[-1])[0] == 200 for _ in range(6)))
+            until(lambda: all(fetch(served.url + links[-1]).status == 200 for _ in range(6)))
         stop.set()
         for thread in askers:
             thread.join()
@@ -248,7 +239,7 @@ def test_a_browser_resumes_what_it_had_begun(data: Path, keys: Path, tmp_path: P
             path = started.value.path()
             assert cut.done.is_set()
             assert Path(path).read_bytes() == (data / "holiday" / "large.bin").read_bytes()
-            assert fetch(served.url + link)[0] == 410
+            assert fetch(served.url + link).status == 410
 
 
 @pytest.mark.slow
@@ -276,7 +267,7 @@ def test_a_film_is_sought_in_after_its_links_end(data: Path, keys: Path, tmp_pat
         assert page.locator("video").evaluate(sought) == pytest.approx(48, abs=0.1)
         assert 206 in statuses
         assert 410 not in statuses
-        assert fetch(link)[0] == 410
+        assert fetch(link).status == 410
 
 
 @pytest.mark.slow

@@ -178,6 +178,37 @@ def test_a_client_that_leaves_ends_the_sending(
     assert len(answer.events) == after
 
 
+def test_within_work_that_ends_with_the_client_nobody_else_waits_for_it() -> None:
+    waiting = most = 0
+
+    async def receive() -> Message:
+        nonlocal waiting, most
+        waiting += 1
+        most = max(most, waiting)
+        try:
+            await asyncio.Event().wait()
+        finally:
+            waiting -= 1
+        raise AssertionError
+
+    async def run() -> None:
+        exchange = Exchange(http_scope(), receive, Recorder(http_scope()).send)
+
+        async def inner() -> int:
+            await asyncio.sleep(0)
+            return 3
+
+        async def outer() -> int:
+            return await exchange.while_connected(inner) + await exchange.while_connected(inner)
+
+        for _ in range(2):
+            assert await exchange.while_connected(outer) == 6
+            assert waiting == 0
+
+    asyncio.run(run())
+    assert most == 1
+
+
 @pytest.mark.parametrize("spec_version", ["2.3", "2.4"])
 def test_a_body_that_fails_at_once_is_raised_with_nothing_sent(spec_version: str) -> None:
     class Gone:

@@ -87,6 +87,24 @@ WRONG = [
         "[[directories]]\nurl = '/a'\npath = 's3://bucket/p'\naccel_prefix = '/x/'",
         "accel_prefix: nginx cannot open 's3://bucket/p'; for stores there is store_mode",
     ),
+    Wrong(
+        "data_dir = 's3://bucket/p'\n[[directories]]\nurl = '/a'\npath = 's3://bucket/p/q'\naccess = 'links'",
+        "directories[0].path: 's3://bucket/p/q' is below another that is public",
+    ),
+    Wrong(
+        "[[directories]]\nurl = '/a'\npath = 's3://bucket'\n"
+        "[[directories]]\nurl = '/b'\npath = 's3://bucket/p'\naccess = 'links'",
+        "directories[1].path: 's3://bucket/p' is below another that is public",
+    ),
+    Wrong(
+        "[[directories]]\nurl = '/a'\npath = 's3://bucket/p'\n"
+        "[[directories]]\nurl = '/b'\npath = 's3://bucket/p'\naccess = 'links'",
+        "directories[1].path: 's3://bucket/p' is below another that is public",
+    ),
+    Wrong(
+        "data_dir = 's3://bucket/p'\n[exports.x]\nsql = 'SELECT 1'",
+        "exports.x: lacks database_url, as the settings have none",
+    ),
     Wrong("[[directories]]\nurl = '/a'\npath = '/a'\nshow = 'x'", "directories[0].show: 'x' is not one of inline"),
     Wrong("[[directories]]\nurl = '/a'\npath = '/a'\nhide = '.*'", "directories[0].hide: '.*' is not a list"),
     Wrong("[[directories]]\nurl = '/a'\npath = '/a'\nhide = [1]", "directories[0].hide: '[1]' is not a list"),
@@ -117,6 +135,12 @@ def test_a_mistake_is_one_line_that_says_where(case: Wrong, config: Path) -> Non
 def test_what_only_looks_like_anothers_is_free(url: str) -> None:
     own: Any = [{"url": url, "path": "/x"}]
     assert Settings(directories=own).directories[0].url == url
+
+
+@pytest.mark.parametrize("path", ["s3://bucket/pq", "s3://bucket", "s3://other-bucket/p/q"])
+def test_what_is_for_links_may_lie_beside_what_is_public(path: str) -> None:
+    own: Any = [{"url": "/a", "path": path, "access": "links"}, {"url": "/b", "path": "s3://bucket/p"}]
+    assert str(Settings(directories=own).directories[0].path) == path
 
 
 def test_without_the_guide_its_urls_are_free() -> None:

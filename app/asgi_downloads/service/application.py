@@ -54,7 +54,7 @@ class Application:
         archives = Archives(self._checksums, may_omit=settings.unreadable == "skip")
         self._probes = Jobs("probes", 1)
         self._keys = _link_keys(settings)
-        checks: dict[str, Check] = {}
+        checks: dict[str, Check] = {}  # filled when the routes have said what stores there are
         ready = Readiness(checks)
         ours = table(settings, delivery, archives, self._rows, self._tree, self._made, ready, self._keys)
         self.routes = (*routes, *ours)

@@ -8,7 +8,7 @@ import pytest
 
 from asgi_downloads.asgi.extensions import SLICE, Slice
 from asgi_downloads.asgi.types import ASGIApp, Message, Receive, Scope, Send
-from asgi_downloads.server.around.rate_limit import TICK, Bucket, RateLimited
+from asgi_downloads.server.around.rate_limit import TICK, RateLimited, TokenBucket
 from tests.support.asgi import Recorder, exchange, http_scope
 
 START: Message = {"type": "http.response.start", "status": 200, "headers": []}
@@ -18,7 +18,7 @@ CONTENT = bytes(range(256)) * 40
 def test_a_bucket_gives_a_second_at_once_and_then_its_rate(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [100.0]
     monkeypatch.setattr("asgi_downloads.server.around.rate_limit.monotonic", lambda: now[0])
-    bucket = Bucket(1000)
+    bucket = TokenBucket(1000)
     assert bucket.take(1000) == 0
     assert bucket.take(500) == 0.5
     now[0] += 0.5

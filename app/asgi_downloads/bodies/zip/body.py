@@ -81,7 +81,7 @@ class ZipBody:
         self._members = members_of(directory, archive.listing)
 
     def at_hand(self, start: int, stop: int) -> bytes | None:
-        """See `Body`: what lies in one stored member, or in a few small ones, that the kernel has in memory."""
+        """Bytes `[start, stop)` if one stored member has them, or a few small ones, that the kernel has in memory."""
         layout, wanted = self._layout, ByteRange(start, stop)
         index = layout.entry_at(start)
         if index == len(layout):
@@ -100,7 +100,7 @@ class ZipBody:
         return None
 
     async def pieces(self, start: int, stop: int) -> AsyncGenerator[Piece]:
-        """See `Body`. A member that is not the listed one any more raises `FileChanged`."""
+        """Bytes `[start, stop)`, in order. A member that is not the listed one any more raises `FileChanged`."""
         held = b""  # short bytes go out with what comes next
         try:
             async with aclosing(in_order(self._jobs(ByteRange(start, stop)), self.parallel)) as parts:

@@ -54,7 +54,7 @@ class ObjectZip(ZipBody):
         yield from self._directory_jobs(wanted)
 
     def _directory_jobs(self, wanted: ByteRange) -> Iterator[Given[Part]]:
-        """As of `ZipBody`, after all members before, from which their CRCs are learned."""
+        """Jobs that make the central directory; they wait for all members before, from which CRCs are learned."""
         for job in super()._directory_jobs(wanted):
             yield job if isinstance(job, Ready | Heavy) else Heavy(job, AT_ONCE)
 

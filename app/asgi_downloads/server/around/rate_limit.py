@@ -13,7 +13,7 @@ _UNCUT = ("http.response.zerocopysend", "http.response.pathsend")
 """Extensions by which other applications would send whole files; without them they send blocks."""
 
 
-class Bucket:
+class TokenBucket:
     """Token bucket: `rate` bytes per second, of which those of one second may be saved up."""
 
     def __init__(self, rate: int) -> None:
@@ -41,7 +41,7 @@ class RateLimited:
         if scope["type"] != "http" or scope["method"] == "HEAD":
             await self._app(scope, receive, send)
             return
-        bucket = Bucket(self._rate)
+        bucket = TokenBucket(self._rate)
         for name in _UNCUT:
             (scope.get("extensions") or {}).pop(name, None)
 
@@ -58,7 +58,7 @@ class RateLimited:
         await self._app(scope, receive, limited)
 
 
-async def _in_pieces(message: Message, bucket: Bucket, send: Send) -> None:
+async def _in_pieces(message: Message, bucket: TokenBucket, send: Send) -> None:
     """Send a body event as several, each when its time has come. A slice that is not taken is left as it is."""
     body = memoryview(message.get("body") or b"")
     whole: Slice | None = None if body else message[SLICE]

@@ -105,7 +105,7 @@ class StoredObject:
         return self
 
     def hold(self) -> "StoredObject":
-        """The same version, whose content is asked for anew."""
+        """This version of the object once more, with no content asked for: for an owner that outlives this one."""
         return StoredObject(self._store, self.key, self.meta)
 
     def check(self) -> None:

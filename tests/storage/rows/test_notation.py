@@ -11,6 +11,13 @@ from asgi_downloads.storage.rows.notation import CELL_END, LINE_END, Csv, JsonLi
 
 CELLS = st.text(st.sampled_from('ab,;\t"\r\n é'), max_size=6)
 ODD_CELLS = st.text(st.sampled_from('a,"\n\x1e\x1f'), max_size=6)
+VALUES = st.lists(
+    st.tuples(
+        *[st.one_of(st.none(), st.integers(), st.floats(), st.binary(max_size=4), ODD_CELLS.map(str.encode))] * 2
+    ),
+    min_size=1,
+    max_size=8,
+)
 DELIMITERS = st.sampled_from([",", ";", "\t"])
 Table = list[tuple[str, ...]]
 
@@ -50,6 +57,16 @@ class TestCsv:
     @example([("", "\x1f")], ",")
     def test_lines_are_what_the_csv_module_writes(self, rows: Table, delimiter: str) -> None:
         assert Csv(delimiter).lines(names(rows), rows) == written(rows, delimiter)
+
+    @settings(max_examples=150)
+    @given(VALUES)
+    @example([(b"\xc3", None), (b"a\x1e", 1.5)])
+    @example([(b"a",), (None,)])
+    def test_rows_of_bytes_are_written_as_rows_of_text(self, rows: list[Any]) -> None:
+        text = [
+            tuple(cell.decode("utf-8", "replace") if isinstance(cell, bytes) else cell for cell in row) for row in rows
+        ]
+        assert Csv().lines_of_bytes(names(rows), rows) == Csv().lines(names(rows), text)
 
     def test_values_are_what_the_csv_module_writes(self) -> None:
         rows = [(None, True, -1, 10**30), (0.1 + 0.2, 1e300, "", " ")]

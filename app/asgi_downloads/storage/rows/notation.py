@@ -76,6 +76,13 @@ class Csv:
             return out.getvalue().encode("utf-8", "replace")
         return finished
 
+    def lines_of_bytes(self, columns: Sequence[str], rows: Sequence[Row]) -> bytes:
+        """As `lines`, in two thirds of the time, of rows whose texts are bytes, as in the database; not for Excel."""
+        assert not self.for_excel  # what is a text has to be known then
+        block = LINE_END.join(map(CELL_END.join, zip(*map(_bytes, zip(*rows, strict=True)), strict=True)))
+        finished = self.finished(block, len(rows), len(columns))
+        return self.lines(columns, rows) if finished is None else as_utf8(finished)
+
     def may_have_formulas(self, block: str) -> bool:
         """Whether a regular block has to go through `lines` for the guard against them."""
         return self.for_excel and _MAYBE_FORMULA.search(LINE_END.decode() + block) is not None
@@ -88,15 +95,7 @@ class Csv:
         if len(block) - len(block.translate(None, CELL_END + LINE_END)) != lines * columns - 1:
             return None
         marks = '"\r\n' + (",;\t" if self.for_excel else self.delimiter)
-        cells = _cells_with(block, [mark.encode() for mark in marks])
-        if cells:
-            parts: list[bytes] = []
-            done = 0
-            for start, stop in sorted(cells.items()):
-                parts += block[done:start], b'"', block[start:stop].replace(b'"', b'""'), b'"'
-                done = stop
-            parts.append(block[done:])
-            block = b"".join(parts)
+        block = _quoted(block, marks.encode())
         if columns == 1:
             block = LINE_END.join([line or b'""' for line in block.split(LINE_END)])
         end = self.line_end.encode()
@@ -141,6 +140,13 @@ def _text(value: object) -> str:
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
 
 
+def _bytes(cells: Row) -> Iterable[bytes]:
+    """A column as its bytes."""
+    if set(map(type, cells)) == {bytes}:
+        return cells
+    return [cell if isinstance(cell, bytes) else b"" if cell is None else str(cell).encode() for cell in cells]
+
+
 def _guarded(cell: Any) -> Any:
     """A text such that no spreadsheet takes it, or a part of it, for a formula; all else as it is."""
     if not isinstance(cell, str) or isinstance(cell, Number) or not cell:
@@ -163,20 +169,21 @@ def _json(members: dict[str, Any]) -> str:
         return _encode(members | {name: text for name, text in odd.items() if not isfinite(float(text))})
 
 
-def _cells_with(block: bytes, marks: Iterable[bytes]) -> dict[int, int]:
-    """Start and stop of every cell that has one of `marks` in it."""
-    cells = {}
-    for mark in marks:
-        hit = block.find(mark)
-        while hit >= 0:
-            line = 1 + block.rfind(LINE_END, 0, hit)
-            start = max(line, 1 + block.rfind(CELL_END, line, hit))
-            stop = block.find(CELL_END, hit)
-            end = block.find(LINE_END, hit, stop if stop >= 0 else len(block))
-            stop = end if end >= 0 else stop if stop >= 0 else len(block)
-            cells[start] = stop
-            hit = block.find(mark, stop)
-    return cells
+def _quoted(block: bytes, marks: bytes) -> bytes:
+    """A regular block with quotes around every cell that has one of `marks` in it."""
+    alike = block.translate(bytes.maketrans(marks + LINE_END, b'"' * len(marks) + CELL_END))
+    hit = alike.find(b'"')
+    if hit < 0:
+        return block
+    parts: list[bytes] = []
+    done = 0
+    while hit >= 0:
+        start = alike.rfind(CELL_END, done, hit) + 1 or done
+        stop = alike.find(CELL_END, hit)
+        stop = len(block) if stop < 0 else stop
+        parts += block[done:start], b'"', block[start:stop].replace(b'"', b'""'), b'"'
+        hit = alike.find(b'"', done := stop)
+    return b"".join((*parts, block[done:]))
 
 
 def with_crlf(lines: bytes) -> bytes:

@@ -7,7 +7,7 @@ row by row after all.
 """
 
 import sqlite3
-from collections.abc import Container, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Generator, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from itertools import islice
 from typing import Any
@@ -51,7 +51,10 @@ def _by_query(connection: sqlite3.Connection, statement: Statement, notation: No
     if statement.columns != names:
         chosen = [names.index(column) for column in statement.columns]
         rows = (tuple([row[place] for place in chosen]) for row in rows)
-    yield from _by_row(rows, statement.columns, notation, 1)
+    write = notation.lines
+    if isinstance(notation, Csv) and not notation.for_excel:
+        connection.text_factory, write = bytes, notation.lines_of_bytes
+    yield from _by_row(rows, statement.columns, write, 1)
 
 
 def _bound(values: Mapping[str, Value]) -> Values:
@@ -71,7 +74,7 @@ def _of_table(connection: sqlite3.Connection, selection: Selection, notation: No
     rowid = _rowid(connection, table, types)
     if rowid is None:  # rows come in the order that SQLite gives
         cursor = connection.execute(f"SELECT {columns} FROM {table} WHERE 1{condition} LIMIT {left}", values)
-        yield from _by_row(cursor, selection.columns, notation, 1)
+        yield from _by_row(cursor, selection.columns, notation.lines, 1)
         return
     window = f"FROM {table} NOT INDEXED WHERE {rowid} BETWEEN :first AND :last{condition}"  # in order of rowids
     by_row = f"SELECT {columns} {window} LIMIT :left"
@@ -87,7 +90,7 @@ def _of_table(connection: sqlite3.Connection, selection: Selection, notation: No
         made = _at_once(connection, at_once, bound, selection, notation) if rows <= left else None
         if made is None:
             rows_left = connection.execute(by_row, bound)
-            length, count = yield from _by_row(rows_left, selection.columns, notation, 2 * BLOCK_SIZE)
+            length, count = yield from _by_row(rows_left, selection.columns, notation.lines, 2 * BLOCK_SIZE)
         else:
             block, count = made
             length = len(block)
@@ -100,12 +103,12 @@ def _of_table(connection: sqlite3.Connection, selection: Selection, notation: No
 
 
 def _by_row(
-    found: Iterator[Row], columns: Sequence[str], notation: Notation, enough: int
+    found: Iterator[Row], columns: Sequence[str], write: Callable[[Sequence[str], Sequence[Row]], bytes], enough: int
 ) -> Generator[bytes, None, tuple[int, int]]:
     """The lines of any query, the first block at `enough` bytes; returns how many bytes and rows."""
     block, length, count, batch = b"", 0, 0, 1
     while rows := list(islice(found, batch)):
-        text = notation.lines(columns, rows)
+        text = write(columns, rows)
         block, count = block + text, count + len(rows)
         batch = min(2 * batch, FIRST_ROWS) if len(text) < BLOCK_SIZE else 1  # many at a time, unless they are large
         if len(block) >= enough:

@@ -113,6 +113,7 @@ def _measure(options: argparse.Namespace) -> int:
     words = " ".join(["python -m bench", *_words(options)])
     cases, method = _choice(options)
     run = Run(words, started.isoformat(timespec="seconds"), environment.describe())
+    print(f"{run.environment['cpu']}, {run.environment['cores']} cores\n", flush=True)
     output = options.output or results.FOLDER / f"{options.command}-{started:%Y%m%d-%H%M%S}.json"
     broken = False
     try:

@@ -96,6 +96,7 @@ def _cold_files() -> tuple[Ask, ...]:
 
 
 OURS = ("ours", "ours-fallback", "ours-nginx")
+BEHIND = ("ours-proxied", "ours-unbuffered", "ours-nginx", "fastapi-nginx", "gunicorn-nginx", "nginx")
 FASTAPI = ("fastapi", "fastapi-stream", "fastapi-aiofiles")
 ROUTES = ("route", "route-zerocopy")
 STORES = ("ours-store", "ours-store-nginx", "starlette-aiobotocore", "nginx-store")
@@ -122,10 +123,14 @@ CASES: tuple[Case, ...] = (
         "file-64KiB", "64 KiB file, 32 connections", stored("64KiB"), Requests(32), SERVERS, SMALL,
         data=("file:64KiB",), quick=True, quick_targets=("ours", "granian", "aiohttp", "nginx"),
     ),
+    Case("file-256KiB", "256 KiB file, 32 connections", stored("256KiB"), Requests(32), SERVERS, SMALL,
+         data=("file:256KiB",)),
     Case(
         "file-1MiB", "1 MiB file, 32 connections", stored("1MiB"), Requests(32), SERVERS, SMALL,
         data=("file:1MiB",), quick=True, quick_targets=("ours", "granian", "aiohttp", "nginx"),
     ),
+    Case("file-8MiB", "8 MiB file, 32 connections", stored("8MiB"), Requests(32), SERVERS, SMALL,
+         data=("file:8MiB",)),
     Case(
         "file-1GiB", "1 GiB file, 1 connection", stored("1GiB"), Bulk(1, 1), SERVERS, LONG,
         data=("file:1GiB",), quick=True, quick_targets=("ours", "starlette", "nginx"),
@@ -151,6 +156,17 @@ CASES: tuple[Case, ...] = (
     Case("stalled-200", "200 clients that stall on a 1 GiB file, a 1 KiB download beside", stored("1GiB"),
          Stalled(200, "/download/1KiB.bin"), SERVERS, ("growth", "slowdown", "beside"),
          data=("file:1GiB", "file:1KiB"), fresh=True),
+    # behind nginx, over a Unix socket
+    *(
+        Case(f"nginx-{name}", f"{words} file behind nginx, 32 connections", stored(name), Requests(32), BEHIND, SMALL,
+             data=(f"file:{name}",))
+        for name, words in (("1KiB", "1 KiB"), ("64KiB", "64 KiB"), ("256KiB", "256 KiB"), ("1MiB", "1 MiB"),
+                            ("8MiB", "8 MiB"))
+    ),
+    Case("nginx-1GiB", "1 GiB file behind nginx, 1 connection", stored("1GiB"), Bulk(1, 1), BEHIND, LONG,
+         data=("file:1GiB",)),
+    Case("nginx-range", "random 64 KiB ranges of a 1 GiB file behind nginx, 32 connections", _random_ranges(),
+         Requests(32), BEHIND, SMALL, data=("file:1GiB",)),
     # bundles, through the socket
     Case(
         "zip-large", "bundle of 6 x 100 MB, stored", bundle("large-6"), Bulk(1, 1),
@@ -205,8 +221,8 @@ CASES: tuple[Case, ...] = (
     Case("csv-100k", "CSV of 100,000 users from SQLite", export(100_000), Bulk(1, 1), ("ours", "fastapi", "sqlite3"),
          ROWS, data=("users:100000",), root="users-100000", rows=100_000, quick=True),
     Case("csv-1M", "CSV of 1,000,000 users from SQLite", export(1_000_000), Bulk(1, 1),
-         ("ours", "ours-fallback", "fastapi", "sqlite3"), ROWS, data=("users:1000000",), root="users-1000000",
-         rows=1_000_000),
+         ("ours", "ours-sql", "ours-fallback", "fastapi", "sqlite3"), ROWS, data=("users:1000000",),
+         root="users-1000000", rows=1_000_000),
     Case("csv-1M-gzip", "the same, gzip", export(1_000_000, compressed=True), Bulk(1, 1),
          ("ours", "ours-fallback"), ROWS, data=("users:1000000",), root="users-1000000", rows=1_000_000),
     Case("csv-100k-postgres", "CSV of 100,000 users from PostgreSQL", export(100_000), Bulk(1, 1),

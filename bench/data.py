@@ -21,8 +21,8 @@ KIB, MIB, GIB = 2**10, 2**20, 2**30
 FOLDERS = ("downloads", "large-files", "files", "reports", "videos", "bundles", "archives")
 COLUMNS = ("id", "name", "email", "created_at")
 SIZES = {
-    "1KiB": KIB, "16KiB": 16 * KIB, "64KiB": 64 * KIB, "256KiB": 256 * KIB, "1MiB": MIB, "16MiB": 16 * MIB,
-    "256MiB": 256 * MIB, "1GiB": GIB, "4GiB": 4 * GIB,
+    "1KiB": KIB, "16KiB": 16 * KIB, "64KiB": 64 * KIB, "256KiB": 256 * KIB, "1MiB": MIB, "8MiB": 8 * MIB,
+    "16MiB": 16 * MIB, "256MiB": 256 * MIB, "1GiB": GIB, "4GiB": 4 * GIB,
 }  # fmt: skip
 _STAMPED = 64 * KIB
 _SPARSE_FROM = 4 * GIB

@@ -9,8 +9,8 @@ from importlib import metadata
 from pathlib import Path
 
 PACKAGES = (
-    "aiobotocore", "aiofiles", "aiohttp", "anyio", "asyncpg", "fastapi", "granian", "h11", "httptools", "isal",
-    "obstore", "reportlab", "starlette", "uvicorn", "uvloop", "zipstream-ng",
+    "aiobotocore", "aiofiles", "aiohttp", "anyio", "asyncpg", "fastapi", "granian", "gunicorn", "h11", "httptools",
+    "isal", "obstore", "reportlab", "starlette", "uvicorn", "uvloop", "zipstream-ng",
 )  # fmt: skip
 PROGRAMS = {"nginx": ("nginx", "-v"), "wrk": ("wrk", "-v"), "sqlite3": ("sqlite3", "--version"), "psql": ("psql", "-V")}
 

@@ -33,7 +33,9 @@ FILES = Table(
     (
         Row("1 KiB file", "file-1KiB", "cpu_per_request"),
         Row("64 KiB file", "file-64KiB", "cpu_per_request"),
+        Row("256 KiB file", "file-256KiB", "cpu_per_request"),
         Row("1 MiB file", "file-1MiB", "cpu_per_request"),
+        Row("8 MiB file", "file-8MiB", "cpu_per_request"),
         Row("1 GiB file, per GiB", "file-1GiB", "cpu_per_gib"),
         Row("random 64 KiB of 1 GiB", "range-64KiB", "cpu_per_request"),
         Row("8 ranges of 16 KiB at once", "multi-range", "cpu_per_request"),
@@ -52,6 +54,25 @@ IN_A_ROUTE = Table(
         Row("1 MiB file", "file-1MiB", "cpu_per_request"),
         Row("1 GiB file, per GiB", "file-1GiB", "cpu_per_gib"),
         Row("random 64 KiB of 1 GiB", "range-64KiB", "cpu_per_request"),
+    ),
+)  # fmt: skip
+
+BEHIND_NGINX = Table(
+    (
+        ("ours-proxied", "this service"), ("ours-unbuffered", "the same, `proxy_buffering off`"),
+        ("ours-nginx", "the same, `accel_prefix`"), ("fastapi-nginx", "FastAPI on uvicorn"),
+        ("gunicorn-nginx", "FastAPI on gunicorn"), ("nginx", "nginx alone"),
+    ),
+    (
+        Row("1 KiB file", "nginx-1KiB", "cpu_per_request"),
+        Row("64 KiB file", "nginx-64KiB", "cpu_per_request"),
+        Row("256 KiB file", "nginx-256KiB", "cpu_per_request"),
+        Row("1 MiB file", "nginx-1MiB", "cpu_per_request"),
+        Row("1 MiB file, first byte", "nginx-1MiB", "first_byte"),
+        Row("8 MiB file", "nginx-8MiB", "cpu_per_request"),
+        Row("1 GiB file, per GiB", "nginx-1GiB", "cpu_per_gib"),
+        Row("1 GiB file, throughput", "nginx-1GiB", "mib_per_s"),
+        Row("random 64 KiB of 1 GiB", "nginx-range", "cpu_per_request"),
     ),
 )  # fmt: skip
 
@@ -85,7 +106,13 @@ STORES = Table(
 )  # fmt: skip
 
 EXPORTS = Table(
-    (("ours", "this service"), ("fastapi", "FastAPI"), ("sqlite3", "`sqlite3 -csv`"), ("psql", "`psql` COPY")),
+    (
+        ("ours", "this service"),
+        ("ours-sql", "own SQL"),
+        ("fastapi", "FastAPI"),
+        ("sqlite3", "`sqlite3 -csv`"),
+        ("psql", "`psql` COPY"),
+    ),
     (
         Row("1,000,000 users from SQLite, rows a second", "csv-1M", "rows_per_s"),
         Row("1,000,000 users from PostgreSQL, rows a second", "csv-1M-postgres", "rows_per_s"),
@@ -95,6 +122,7 @@ EXPORTS = Table(
 TABLES = (
     ("Files, CPU of the server", FILES),
     ("In a route of a FastAPI site on uvicorn, CPU of the server", IN_A_ROUTE),
+    ("Behind nginx over a Unix socket, CPU of both", BEHIND_NGINX),
     ("Bundles, CPU of the server", BUNDLES),
     ("Object stores, CPU of the server (and of nginx before it)", STORES),
     ("Exports", EXPORTS),

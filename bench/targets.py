@@ -21,6 +21,7 @@ from types import TracebackType
 from typing import Self
 
 from bench import measure
+from bench.data import COLUMNS
 from bench.environment import ROOT
 from bench.load import Address, on_core
 
@@ -45,9 +46,14 @@ class Launch:
     service_url: str
     """Of the database, or of the object store."""
 
+    @property
+    def inner_socket(self) -> Path:
+        """Of a service behind nginx."""
+        return self.scratch / "service.sock"
 
-Commands = Callable[[Launch], Sequence[tuple[int, Sequence[str]]]]
-"""Each process to start, and the port on which it listens when it is ready."""
+
+Commands = Callable[[Launch], Sequence[tuple[int | Path, Sequence[str]]]]
+"""Each process to start, and the port or the socket on which it listens when it is ready."""
 
 Environment = Callable[[Launch], Mapping[str, str]]
 
@@ -115,6 +121,18 @@ def await_port(port: int) -> None:
     raise TargetDied(f"nobody listens at port {port}")
 
 
+def _connected(host: str, place: int | Path) -> socket.socket:
+    if isinstance(place, int):
+        return socket.create_connection((host, place), timeout=1)
+    connection = socket.socket(socket.AF_UNIX)
+    try:
+        connection.connect(str(place))
+    except OSError:
+        connection.close()
+        raise
+    return connection
+
+
 @dataclass(slots=True)
 class Server:
     """A running target, in a `with`: started, ready, measured by its process trees, gone afterwards."""
@@ -136,13 +154,13 @@ class Server:
         environment |= self.target.environment(launch)
         try:
             with on_core(self.core), open(scratch / "log", "wb") as log:
-                for port, command in self.target.commands(launch):
+                for place, command in self.target.commands(launch):
                     process = subprocess.Popen(
                         command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                         start_new_session=True,
                     )  # fmt: skip
                     self._processes.append(process)
-                    self._await_ready(port)
+                    self._await_ready(place)
         except BaseException:
             self.stop()
             raise
@@ -151,11 +169,11 @@ class Server:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.stop()
 
-    def _await_ready(self, port: int) -> None:
+    def _await_ready(self, place: int | Path) -> None:
         deadline = time.monotonic() + _START_PATIENCE
         while time.monotonic() < deadline:
             self.check_alive()
-            with suppress(OSError), socket.create_connection((self.address.host, port), timeout=1):
+            with suppress(OSError), _connected(self.address.host, place):
                 return
             time.sleep(0.02)
         raise TargetDied(f"{self.target.id} did not listen within {_START_PATIENCE:.0f} s{self._log_end()}")
@@ -219,25 +237,64 @@ def _app_environment(launch: Launch) -> dict[str, str]:
     return values | ({"DOWNLOADS_DATABASE_URL": launch.service_url} if launch.service_url else {})
 
 
+def _ours(*words: str) -> list[str]:
+    return [sys.executable, "-m", "asgi_downloads", *words]
+
+
 def _serve(port: int, launch: Launch) -> list[str]:
-    return [sys.executable, "-m", "asgi_downloads", "serve", str(launch.data), "--port", str(port), "--no-access-log"]
+    return _ours("serve", str(launch.data), "--port", str(port), "--no-access-log")
 
 
-def _offloaded(launch: Launch) -> list[tuple[int, list[str]]]:
-    inner = launch.inner_port
-    return [(inner, _serve(inner, launch)), (launch.port, _nginx(launch, "offload.conf"))]
+def _behind_nginx(launch: Launch, *more: str, change: tuple[str, str] = ("", "")) -> list[tuple[int | Path, list[str]]]:
+    """Over a Unix socket, as printed by `nginx-config`, or with one change."""
+    words = [str(launch.data), "--uds", str(launch.inner_socket), *more]
+    return [(launch.inner_socket, _ours("serve", *words, "--no-access-log")), _printed(launch, words, change)]
+
+
+def _printed(launch: Launch, words: Sequence[str], change: tuple[str, str] = ("", "")) -> tuple[int, list[str]]:
+    """nginx with the configuration that `nginx-config` prints for those words."""
+    listen = ("--listen", f"127.0.0.1:{launch.port}", "--log-file", "/dev/null")
+    printed = subprocess.run(
+        _ours("nginx-config", *words, *listen), env={**os.environ, "PYTHONPATH": f"{ROOT}/app"}, capture_output=True,
+        text=True, check=True,
+    ).stdout  # fmt: skip
+    before, after = change
+    assert before in printed
+    (launch.scratch / "site.conf").write_text(printed.replace(before, after) if before else printed, encoding="utf-8")
+    return launch.port, _nginx(launch, "include.conf")
+
+
+def _own_sql(launch: Launch) -> list[tuple[int | Path, list[str]]]:
+    sql = f"SELECT {', '.join(COLUMNS)} FROM users ORDER BY id"
+    settings = launch.scratch / "settings.toml"
+    settings.write_text(f'guide_urls = false\n[exports.users]\nsql = "{sql}"\n', encoding="utf-8")
+    return [(launch.port, [*_serve(launch.port, launch), "--config", str(settings)])]
 
 
 # peers
 
+_GUIDE = "bench.peers.fastapi_guide:app"
 _PROTOCOL = "asgi_downloads.server.protocol:AutoZeroCopy"
 
 
+_QUIET = ("--no-access-log", "--log-level", "warning")
+
+
 def _uvicorn(app: str, launch: Launch) -> list[str]:
-    return [
-        sys.executable, "-m", "uvicorn", app, "--host", "127.0.0.1", "--port", str(launch.port), "--no-access-log",
-        "--log-level", "warning",
+    return [sys.executable, "-m", "uvicorn", app, "--host", "127.0.0.1", "--port", str(launch.port), *_QUIET]
+
+
+def _fastapi_behind_nginx(launch: Launch) -> list[tuple[int | Path, list[str]]]:
+    service = [sys.executable, "-m", "uvicorn", _GUIDE, "--uds", str(launch.inner_socket), *_QUIET]
+    return [(launch.inner_socket, service), (launch.port, _nginx(launch, "proxy.conf"))]
+
+
+def _gunicorn_behind_nginx(launch: Launch) -> list[tuple[int | Path, list[str]]]:
+    service = [
+        sys.executable, "-m", "gunicorn", _GUIDE, "--worker-class", "uvicorn_worker.UvicornWorker", "--workers", "1",
+        "--bind", f"unix:{launch.inner_socket}", "--log-level", "warning",
     ]  # fmt: skip
+    return [(launch.inner_socket, service), (launch.port, _nginx(launch, "proxy.conf"))]
 
 
 def _granian(launch: Launch) -> list[str]:
@@ -259,7 +316,7 @@ def _nginx(launch: Launch, template: str) -> list[str]:
         "scratch": launch.scratch,
         "data": launch.data,
         "port": launch.port,
-        "inner_port": launch.inner_port,
+        "inner_socket": launch.inner_socket,
         "service_url": launch.service_url,
     }
     text = Template((PEERS / template).read_text(encoding="utf-8")).substitute(values)
@@ -274,20 +331,12 @@ def _store_environment(launch: Launch) -> dict[str, str]:
 
 
 def _serve_store(port: int, *more: str) -> list[str]:
-    command = [sys.executable, "-m", "asgi_downloads", "serve", "s3://bench", "--port", str(port), "--no-access-log"]
-    return [*command, *more]
+    return _ours("serve", "s3://bench", "--port", str(port), "--no-access-log", *more)
 
 
 def _store_behind_nginx(launch: Launch) -> list[tuple[int, list[str]]]:
-    """As printed by `nginx-config`."""
     inner, mode = launch.inner_port, ("--store-mode", "accel")
-    words = ["nginx-config", "s3://bench", "--port", str(inner), *mode, "--listen", f"127.0.0.1:{launch.port}"]
-    printed = subprocess.run(
-        [sys.executable, "-m", "asgi_downloads", *words, "--log-file", "/dev/null"],
-        env={**os.environ, "PYTHONPATH": f"{ROOT}/app"}, capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    (launch.scratch / "site.conf").write_text(printed.stdout, encoding="utf-8")
-    return [(inner, _serve_store(inner, *mode)), (launch.port, _nginx(launch, "include.conf"))]
+    return [(inner, _serve_store(inner, *mode)), _printed(launch, ["s3://bench", "--port", str(inner), *mode])]
 
 
 def _null_zip(maker: str) -> Callable[[Path, str], list[str]]:
@@ -316,16 +365,26 @@ TARGETS: dict[str, Target | Program] = {
             lambda launch: [(launch.port, _uvicorn("asgi_downloads.main:app", launch))], _app_environment,
         ),
         Target(
-            "ours-nginx", "this service behind nginx, which sends the files (X-Accel-Redirect)", _offloaded,
-            lambda launch: {**_app_environment(launch), "DOWNLOADS_ACCEL_PREFIX": "/_protected/"}, needs=("nginx",),
+            "ours-proxied", "this service behind nginx, as printed by `nginx-config --uds`", _behind_nginx,
+            _app_environment, needs=("nginx",),
         ),
+        Target(
+            "ours-unbuffered", "the same with `proxy_buffering off`",
+            lambda launch: _behind_nginx(launch, change=("proxy_buffering on", "proxy_buffering off")),
+            _app_environment, needs=("nginx",),
+        ),
+        Target(
+            "ours-nginx", "the same, and nginx sends the files (X-Accel-Redirect)",
+            lambda launch: _behind_nginx(launch, "--accel-prefix", "/_protected/"), _app_environment, needs=("nginx",),
+        ),
+        Target("ours-sql", "this service, `[exports.users]` with its own SQL", _own_sql, _app_environment),
         Target(
             "hello", "uvicorn, 1 KiB from memory: the floor",
             lambda launch: [(launch.port, _uvicorn("bench.peers.hello:app", launch))]
         ),
         Target(
             "fastapi", "FastAPI on uvicorn, FileResponse; CSV row by row",
-            lambda launch: [(launch.port, _uvicorn("bench.peers.fastapi_guide:app", launch))], needs=("py:fastapi",),
+            lambda launch: [(launch.port, _uvicorn(_GUIDE, launch))], needs=("py:fastapi",),
         ),
         Target(
             "route", "asgi_downloads.starlette.FileResponse in a FastAPI route, on uvicorn",
@@ -337,18 +396,26 @@ TARGETS: dict[str, Target | Program] = {
             needs=("py:fastapi",),
         ),
         Target(
+            "fastapi-nginx", "the same FastAPI behind nginx, over a Unix socket", _fastapi_behind_nginx,
+            needs=("py:fastapi", "nginx"),
+        ),
+        Target(
+            "gunicorn-nginx", "the same FastAPI, uvicorn's worker in gunicorn, behind nginx", _gunicorn_behind_nginx,
+            needs=("py:fastapi", "py:gunicorn", "py:uvicorn_worker", "nginx"),
+        ),
+        Target(
             "fastapi-stream", "FastAPI on uvicorn, StreamingResponse with a generator",
-            lambda launch: [(launch.port, _uvicorn("bench.peers.fastapi_guide:app", launch))], needs=("py:fastapi",),
+            lambda launch: [(launch.port, _uvicorn(_GUIDE, launch))], needs=("py:fastapi",),
             rewrite=("/download/", "/download/large/"),
         ),
         Target(
             "fastapi-aiofiles", "FastAPI on uvicorn, StreamingResponse with aiofiles",
-            lambda launch: [(launch.port, _uvicorn("bench.peers.fastapi_guide:app", launch))], needs=("py:fastapi",),
+            lambda launch: [(launch.port, _uvicorn(_GUIDE, launch))], needs=("py:fastapi",),
             rewrite=("/download/", "/download/async/"),
         ),
         Target(
             "fastapi-video", "FastAPI on uvicorn, the hand-written range generator",
-            lambda launch: [(launch.port, _uvicorn("bench.peers.fastapi_guide:app", launch))], needs=("py:fastapi",),
+            lambda launch: [(launch.port, _uvicorn(_GUIDE, launch))], needs=("py:fastapi",),
             rewrite=("/download/", "/video/"),
         ),
         Target(

@@ -131,7 +131,7 @@ def test_a_file_changed_while_it_is_sent_breaks_the_transfer(
     change: Callable[[Path], None], in_flight: int | None, spec_version: str, path: Path
 ) -> None:
     def on_event(event: Message) -> None:
-        if len(answers) == 1:
+        if len(answers) == (1 if in_flight is None else 0):  # a server that takes slices reads all of it next
             change(path)
         answers.append(event)
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from asgi_downloads.asgi.errors import BrokenTransfer
 from asgi_downloads.asgi.extensions import BROKEN, SLICE, Slice
 from asgi_downloads.asgi.types import ASGIApp, Message, Scope
 
@@ -91,7 +92,13 @@ class Recorder:
         if SLICE in event and self.takes_slices:
             piece: Slice = event[SLICE]
             piece.taken = True
-            self.content += os.pread(piece.descriptor, piece.count, piece.offset)
+            content = os.pread(piece.descriptor, piece.count, piece.offset)
+            if piece.check is not None:
+                try:
+                    piece.check()
+                except Exception as error:
+                    raise BrokenTransfer(str(error)) from error
+            self.content += content
         self.on_event(event)
 
     @property

@@ -10,6 +10,7 @@ import errno
 import gc
 import itertools
 import logging
+import mmap
 import os
 import re
 import shutil
@@ -61,6 +62,8 @@ SENDING = ("writev socket_wire",)
 ZERO_COPY = (
     *SENDING,
     "sendfile socket_wire",
+    "mmap socket_wire",
+    "preadv socket_wire",
     "dup socket_wire",
     "preadv page_cache",
     "preadv openfile",
@@ -249,6 +252,7 @@ def being_served(tree: Path, torturer: Torturer, tmp_path: Path, *, kept: bool =
     with pytest.MonkeyPatch.context() as patch:
         for name in WATCHED:
             patch.setattr(os, name, torturer.around(name, getattr(os, name)))
+        patch.setattr(mmap, "mmap", torturer.around("mmap", mmap.mmap))
         patch.setattr(beneath, "_syscall", torturer.syscall)
         # What is kept must not depend on how long ago the files were made.
         patch.setattr("asgi_downloads.storage.files.state.SETTLING_NS", -(1 << 40))
@@ -306,9 +310,12 @@ CASES = [(scenario, call) for scenario in SCENARIOS for call in scenario.calls]
 
 VARYING = {
     "sendfile socket_wire",
+    "mmap socket_wire",
+    "preadv socket_wire",
     "writev socket_wire",
     "preadv page_cache",
     "stat kept",
+    "fstat openfile",
 }
 """Calls whose number depends on how fast the client reads, or that are made when it has its answer already; the later
 one that fails is then their second."""

@@ -4,6 +4,7 @@ A middleware may drop an event that it does not know, or fail on it. So a slice 
 event that is empty, and the sender looks afterwards whether anybody took it.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 SLICE = "asgi_downloads.slice"
@@ -34,4 +35,7 @@ class Slice:
     descriptor: int
     offset: int
     count: int
+    check: Callable[[], None] | None = None
+    """If given, the bytes are to be copied and not lent; it is called when the last of them have been read and are not
+    sent yet, and raises if they may not be sent."""
     taken: bool = False

@@ -17,6 +17,9 @@ from asgi_downloads.asgi.types import Message, Send
 from asgi_downloads.bodies.base import Body
 from asgi_downloads.http.message import Header, Plan
 
+AT_ONCE = 256 << 10
+"""Bytes of content that go out with their head, in one event, where the server reads larger ones itself."""
+
 
 async def respond(exchange: Exchange, plan: Plan, body: Body) -> None:
     """Send the planned answer with the content that `body` gives.
@@ -25,13 +28,13 @@ async def respond(exchange: Exchange, plan: Plan, body: Body) -> None:
     """
     total = sum(map(len, plan.segments))
     headers = _left_alone(exchange, plan.headers) if plan.status < 300 else plan.headers
-    if total <= COPIED:
+    server = exchange.extensions.get(SLICE)
+    if total <= (COPIED if server is None else AT_ONCE):
         content = b""
         if total:
             content = _at_hand(plan, body) or await _collect(plan, body)
         await send_whole(exchange, plan.status, headers, content)
         return
-    server = exchange.extensions.get(SLICE)
     sender = Sender(plan, body, None if server is None else server["in_flight"], exchange.chunk_size)
     start: Message = {"type": "http.response.start", "status": plan.status, "headers": headers}
     if exchange.send_tells:

@@ -9,6 +9,7 @@ than that is copied: when its last bytes are due, all that went by reference has
 from collections import deque
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from functools import partial
 
 from asgi_downloads.asgi.extensions import SLICE, Slice
 from asgi_downloads.asgi.types import Message
@@ -19,8 +20,8 @@ from asgi_downloads.storage.files.openfile import OpenFile
 COPIED = 1 << 20
 """Bytes up to which a slice is copied: the look at the file costs as much as copying so few."""
 
-LAST_BLOCK = 2 << 20
-"""More bytes than one block has: the last one is not accepted yet when the last look is taken."""
+LAST_BLOCK = 1 << 20
+"""As many bytes as a block has at most: the last one is not accepted yet when the last look is taken."""
 
 
 class Sender:
@@ -33,6 +34,7 @@ class Sender:
         self._total = sum(map(len, plan.segments))
         self._by_reference_until = 0 if in_flight is None else self._total - in_flight - LAST_BLOCK
         self._in_flight = in_flight or 0
+        self._takes_slices = in_flight is not None
         self._position = 0
         """Bytes of content in all events so far; who asks for another event has had those accepted."""
         self._lent: deque[tuple[int, OpenFile]] = deque()
@@ -72,6 +74,14 @@ class Sender:
                 self._lent.append((self._position, file.hold()))
             else:  # whoever stands between has not passed it on
                 self._by_reference_until = 0
+                self._takes_slices = False
+        if offset < stop and self._takes_slices:
+            slice_ = Slice(file.fd, offset, stop - offset, partial(self._look, file, self._position + stop - offset))
+            yield {"type": "http.response.body", "body": b"", "more_body": True, SLICE: slice_}
+            if slice_.taken:
+                self._position += stop - offset
+                return
+            self._takes_slices = False
         while offset < stop:
             count = min(self._chunk_size, stop - offset)
             data = file.read_cached(offset, count)
@@ -81,6 +91,14 @@ class Sender:
             if offset == stop:
                 file.check()
             yield self._block(data)
+
+    def _look(self, file: OpenFile, position: int) -> None:
+        """Raise `FileChanged` where the bytes before `position`, the last of a slice, are not to be sent."""
+        file.check()
+        while self._lent and position == self._total:
+            _, lent = self._lent.popleft()
+            with lent:
+                lent.check()
 
     def _block(self, content: bytes) -> Message:
         """An event with these bytes; raises `FileChanged` where they would complete content that has changed."""

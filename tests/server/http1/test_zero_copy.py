@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
+import errno
 import hashlib
+import mmap
 import os
 import socket
 import ssl
@@ -11,6 +13,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -356,7 +359,7 @@ def test_starlette_sends_its_files_by_path(setup: Setup, big: Path) -> None:
         assert served.get().content == big.read_bytes()
         part = served.get("/", "Range: bytes=5-9")
         assert (part.status, part.content) == (206, big.read_bytes()[5:10])
-    assert [cycle.zero_copy for cycle in served.answered] == [False, False]  # So little may all be on its way.
+    assert [cycle.zero_copy for cycle in served.answered] == [True, False]
 
 
 # -- things that go wrong
@@ -381,6 +384,24 @@ def test_a_file_that_shrinks_breaks_the_transfer(setup: Setup, tmp_path: Path, b
         assert isinstance(result[0], BrokenTransfer)
         assert len(served.log) == 1
         assert served.log[0].endswith("broken off: the file became shorter while it was sent")
+
+
+def test_a_file_that_shrinks_while_it_is_mapped_breaks_the_transfer(setup: Setup, tmp_path: Path, big: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(big.read_bytes())
+    size = path.stat().st_size
+    real = mmap.mmap
+
+    def shrinking(*arguments: Any, **options: Any) -> mmap.mmap:
+        mapping = real(*arguments, **options)
+        os.truncate(path, 0)
+        return mapping
+
+    app = Script(path, [slice_of(0, size, False)], sized(size))
+    with temporarily(mmap, "mmap", shrinking), Served(setup, app) as served:
+        assert not served.get().complete
+    assert [cycle.outcome for cycle in served.answered] == ["failed"]
+    assert [line.endswith("broken off: the file became shorter while it was sent") for line in served.log] == [True]
 
 
 def test_a_client_that_hangs_up_ends_the_sending_at_once(setup: Setup, big: Path) -> None:
@@ -627,13 +648,21 @@ def test_a_disk_that_fails_breaks_the_transfer_in_one_line(setup: Setup, big: Pa
     assert "Traceback" not in served.log[0]
 
 
-def test_a_file_that_sendfile_refuses_is_copied(setup: Setup, big: Path) -> None:
-    def refusing(*_: object) -> int:
-        raise OSError(22, "Invalid argument")
+@pytest.mark.parametrize("refused", [[(os, "sendfile")], [(mmap, "mmap")], [(os, "sendfile"), (mmap, "mmap")]])
+@pytest.mark.parametrize("uds", [True, False], ids=["unix", "tcp"])
+def test_a_file_that_the_kernel_does_not_send_or_map_is_copied(
+    setup: Setup, big: Path, tmp_path: Path, uds: bool, refused: list[tuple[ModuleType, str]]
+) -> None:
+    def refusing(*_: object, **__: object) -> int:
+        raise OSError(errno.EINVAL, "Invalid argument")
 
     size = big.stat().st_size
     app = Script(big, [slice_of(0, size, False)], sized(size))
-    with temporarily(os, "sendfile", refusing), Served(setup, app) as served:
+    with contextlib.ExitStack() as stack:
+        for module, name in refused:
+            stack.enter_context(temporarily(module, name, refusing))
+        place: dict[str, Any] = {"uds": str(tmp_path / "socket")} if uds else {}
+        served = stack.enter_context(Served(setup, app, **place))
         assert served.get().content == big.read_bytes()
 
 

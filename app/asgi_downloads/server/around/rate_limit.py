@@ -73,7 +73,8 @@ async def _in_pieces(message: Message, bucket: TokenBucket, send: Send) -> None:
             "more_body": message.get("more_body", False) or start + count < size,
         }
         if whole is not None:
-            piece[SLICE] = cut = Slice(whole.descriptor, whole.offset + start, count)
+            check = whole.check if whole.check is None or start + count == size else _no_check
+            piece[SLICE] = cut = Slice(whole.descriptor, whole.offset + start, count, check)
         await send(piece)
         if whole is not None and not cut.taken:
             if start:
@@ -82,3 +83,7 @@ async def _in_pieces(message: Message, bucket: TokenBucket, send: Send) -> None:
             return
     if whole is not None:
         whole.taken = True
+
+
+def _no_check() -> None:
+    """Of a piece that others follow."""

@@ -5,7 +5,7 @@ The head is held back until the first part of the body, so that a small answer i
 
 import asyncio
 import os
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from time import monotonic
 from typing import Any, Protocol
@@ -226,7 +226,7 @@ class Cycle:
             if SLICE in message and not body and self._takes_slices():
                 part = message[SLICE]
                 part.taken = True
-                await self._whole(self._send_slice(part.descriptor, part.offset, part.count, more_body))
+                await self._whole(self._send_slice(part.descriptor, part.offset, part.count, more_body, part.check))
             else:
                 rest = self._send_body(body, more_body)
                 if rest is not None:
@@ -383,8 +383,10 @@ class Cycle:
         elif moves:
             os.lseek(descriptor, offset + count, os.SEEK_SET)
 
-    async def _send_slice(self, descriptor: int, offset: int, count: int, more_body: bool) -> None:
-        """Send a part of an open file as a part of the content."""
+    async def _send_slice(
+        self, descriptor: int, offset: int, count: int, more_body: bool, check: Callable[[], None] | None = None
+    ) -> None:
+        """Send a part of an open file as a part of the content; `check` as of `SocketWire.send_slice`."""
         wire = self.wire
         assert isinstance(wire, SocketWire)
         before, after = b"", b""
@@ -395,14 +397,15 @@ class Cycle:
         elif self._framing is LENGTH:
             self._check_length(count, more_body)
             self._remaining -= count
-        if self._held or before:
-            parts, self._held = (self._held, before), b""
+        head, self._held = self._held + before, b""
+        if head:
             self._head_sent = True
             self.first_byte_at = self.first_byte_at or monotonic()
-            await wire.send(parts)
         if count:
             self.zero_copy = True
-            await wire.send_file(descriptor, offset, count)
+            await wire.send_slice(head, descriptor, offset, count, check)
+        elif head:
+            await wire.send((head,))
         if after:
             await wire.send((after,))
         if more_body:

@@ -1,4 +1,8 @@
-"""A plain socket, and files sent through it without copying.
+"""A plain socket, and files sent through it by way of the page cache.
+
+What goes by reference, sendfile(2) sends. What is copied is mapped, and the kernel copies from the page cache into the
+socket: once, where reading and writing copy twice. Its last bytes are read into memory, so that the file can be looked
+at before they go out.
 
 The transport keeps the descriptor and reads from it, but we write past it: its write buffer stays
 empty, so nothing can overtake anything. To wait until the socket takes more, a duplicate of the
@@ -7,12 +11,14 @@ descriptor is watched, because a loop refuses to watch a transport's own.
 
 import asyncio
 import errno
+import mmap
 import os
 import socket
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from enum import Enum
 from fcntl import ioctl
+from math import inf
 from struct import pack, unpack
 from termios import TIOCOUTQ
 from time import monotonic
@@ -23,6 +29,7 @@ from asgi_downloads.asgi.errors import BrokenTransfer
 from asgi_downloads.server.wire import page_cache
 from asgi_downloads.server.wire.queues import in_flight
 from asgi_downloads.server.wire.wire import STEP, Buffer, Wire
+from asgi_downloads.storage.files.openfile import scratch
 from asgi_downloads.storage.threads import in_thread
 
 TURN = 0.002
@@ -34,8 +41,11 @@ WINDOW = 4 << 20
 FRESH = 1.0
 """Seconds after which the page cache is asked again: what is not sent for so long may have left it."""
 
+LAST = 1 << 16
+"""Bytes at the end of what is copied that are read into memory."""
+
 COPY_WINDOW = 1 << 18
-"""Bytes of a file that are in memory at a time where it has to be copied."""
+"""Bytes of a file that are in memory at a time where it cannot be mapped."""
 
 _UNSUITABLE = (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP)
 _UNREADABLE = (errno.EIO, errno.ESTALE, errno.EBADF)
@@ -46,7 +56,7 @@ class _Step(Enum):
     MORE = "the socket must become writable, or others must have their turn"
     COLD = "the next bytes are not in the page cache"
     SHORT = "the file ends too early"
-    REFUSED = "this file cannot be sent without copying"
+    REFUSED = "this file cannot be mapped"
 
 
 class SocketWire(Wire):
@@ -63,7 +73,13 @@ class SocketWire(Wire):
         self.fd = sock.fileno()
         self.in_flight = in_flight(sock)
         self._file = -1
+        self._head = b""
+        self._check: Callable[[], None] | None = None
         self._offset = 0
+        self._lent = 0
+        """Up to here it goes by reference."""
+        self._last = 0
+        """From here on it is read into memory."""
         self._end = 0
         self._warm_until = 0
         """Up to here the file was in the page cache when it was asked, at `_asked_at`."""
@@ -92,17 +108,26 @@ class SocketWire(Wire):
             await self._writable(self._wake)
             sent = self.try_send(rest)
 
-    async def send_file(self, file: int, offset: int, count: int) -> None:
-        """Send `count` bytes of the descriptor `file` from `offset` on, by reference to its pages.
+    async def send_slice(
+        self, head: bytes, file: int, offset: int, count: int, check: Callable[[], None] | None = None
+    ) -> None:
+        """Send `head`, then `count` bytes of the descriptor `file` from `offset` on: copied if there is a `check`.
 
-        Raises `ClientDisconnected`, and `BrokenTransfer` when the file turns out to be shorter or unreadable.
+        That is called when all of them have been copied and the last are not sent yet. Raises `ClientDisconnected`, and
+        `BrokenTransfer` when the file turns out to be shorter or unreadable, and for what `check` raises.
         """
-        self._file, self._offset, self._end, self._warm_until = file, offset, offset + count, offset
+        self._head, self._file, self._offset, self._end, self._warm_until = head, file, offset, offset + count, offset
+        self._check = check
+        self._lent = self._end if check is None else offset
+        self._last = self._end if check is None else self._end - LAST
         step = self._step()
         while step is not _Step.DONE:
             if step is _Step.MORE:
                 step = await self._writable(self._on_writable)
                 continue
+            if self._head:
+                head, self._head = self._head, b""
+                await self.send((head,))
             if step is _Step.COLD:
                 await self._warm()
             elif step is _Step.REFUSED:
@@ -110,6 +135,7 @@ class SocketWire(Wire):
             else:
                 raise BrokenTransfer("the file became shorter while it was sent")
             step = self._step()
+        self._check = None
         await self.share(0)
 
     def _step(self) -> _Step:
@@ -126,22 +152,88 @@ class SocketWire(Wire):
                     return _Step.COLD
                 self._warm_until, self._asked_at = self._offset + window, now
             try:
-                sent = os.sendfile(self.fd, self._file, self._offset, min(self._warm_until - self._offset, STEP))
+                if self._offset < self._lent and not self._head:
+                    failed = self._put_references()
+                elif self._offset < self._last:
+                    failed = self._put_mapped(begun + TURN)
+                else:
+                    failed = self._put_last()
             except BlockingIOError:
                 return _Step.MORE
             except OSError as exc:
-                if exc.errno in _UNSUITABLE:
-                    return _Step.REFUSED
+                if exc.errno == errno.EFAULT:
+                    return _Step.SHORT
                 if exc.errno in _UNREADABLE:
                     raise BrokenTransfer(f"the file cannot be read: {exc.strerror}") from exc
                 raise self._lost(exc) from exc
-            if not sent:
-                return _Step.SHORT
-            self.accepted += sent
-            self._offset += sent
-            self._burst += sent
+            if failed:
+                return failed
             now = monotonic()
         return _Step.DONE
+
+    def _put_references(self) -> _Step | None:
+        """Send references to what is in the page cache; why there are none."""
+        try:
+            most = min(self._warm_until, self._lent, self._offset + STEP) - self._offset
+            sent = os.sendfile(self.fd, self._file, self._offset, most)
+        except OSError as exc:
+            if exc.errno not in _UNSUITABLE:
+                raise
+            self._lent = 0
+            return None
+        self.accepted += sent
+        self._offset += sent
+        self._burst += sent
+        return None if sent else _Step.SHORT
+
+    def _put_mapped(self, until: float) -> _Step | None:
+        """Send of what is in the page cache until that time; why nothing of it can be."""
+        begin = self._offset - self._offset % mmap.ALLOCATIONGRANULARITY
+        # With the head go only a few bytes where references come next.
+        stop = min(self._warm_until, self._last if self._offset >= self._lent else self._offset + LAST)
+        try:
+            mapping = mmap.mmap(self._file, stop - begin, prot=mmap.PROT_READ, offset=begin)
+        except ValueError:
+            return _Step.SHORT
+        except OSError:
+            return _Step.REFUSED
+        # Never to be looked at by us: where the file has no bytes any more, that would be the end of the process.
+        with mapping, memoryview(mapping) as whole, whole[self._offset - begin :] as view:
+            self._put(view, until)
+        return None
+
+    def _put(self, view: memoryview, until: float) -> None:
+        """Send the next bytes of the file, and the head before them, until that time; raises what `writev` does."""
+        place = 0
+        while place < len(view):
+            head = self._head
+            with view[place : place + STEP] as part:
+                sent = os.writev(self.fd, (head, part) if head else (part,))
+            self.accepted += sent
+            self._burst += sent
+            if head:
+                self._head = head[sent:]
+                sent = max(0, sent - len(head))
+            self._offset += sent
+            place += sent
+            if monotonic() > until:
+                return
+
+    def _put_last(self) -> _Step | None:
+        """Read the last bytes, see to it that they may be sent, and send what goes; why nothing of them can be.
+
+        They are read again when more can go: that costs less than to keep them for each slow client.
+        """
+        view = scratch(self._end - self._offset)
+        if os.preadv(self._file, (view,), self._offset) < len(view):
+            return _Step.SHORT
+        if self._check is not None:
+            try:
+                self._check()
+            except Exception as exc:
+                raise BrokenTransfer(f"{type(exc).__name__}: {exc}") from exc
+        self._put(view, inf)
+        return None
 
     async def _warm(self) -> None:
         """Have a thread read the next window in; the one after it is read ahead meanwhile."""
@@ -156,7 +248,7 @@ class SocketWire(Wire):
 
     async def _copy(self) -> None:
         """Send the next window of the file by reading it."""
-        window = (self._file, min(self._end - self._offset, COPY_WINDOW), self._offset)
+        window = (self._file, min(self._last - self._offset, COPY_WINDOW), self._offset)
         try:
             if page_cache.resident(self._file, self._offset, window[1]):
                 data = os.pread(*window)

@@ -133,7 +133,7 @@ class Connection(asyncio.Protocol):
         if self._encrypted or sock is None:
             self.wire = TransportWire(transport, shared.loop, self._watch_stall)
         else:
-            self.wire = SocketWire(transport, shared.loop, self._watch_stall, sock)
+            self.wire = SocketWire(transport, shared.loop, self._watch_stall, sock, shared.outbox)
         self._extensions = shared.extensions(self.wire.in_flight)
         self._deadline.set(self._limits.head_seconds)
         if sock is not None and sock.fileno() > shared.highest_descriptor:
@@ -148,6 +148,7 @@ class Connection(asyncio.Protocol):
     def eof_received(self) -> bool:
         """The client sends no more. It may still read, so answers under way are finished (RFC 9112 §9.6)."""
         self._reader.ended = True
+        self.wire.hand_over()
         if self._encrypted or self._incoming is not None or self.wire.gone:
             return False
         if self._current is not None and not self._current.started:
@@ -319,6 +320,7 @@ class Connection(asyncio.Protocol):
             b"content-length: %d\r\n\r\n" % len(content),
             content,
         ]
+        self.wire.hand_over()
         self.transport.write(b"".join(lines))
         if self._observer is not None:
             self._observer.refused(status, self._client)
@@ -326,6 +328,7 @@ class Connection(asyncio.Protocol):
 
     def _hand_over(self, upgrade: Upgrade) -> None:
         """Another protocol takes the transport over."""
+        self.wire.hand_over()
         self._let_go()
         if self._paused:
             self.transport.resume_reading()
@@ -377,6 +380,7 @@ class Connection(asyncio.Protocol):
         if self.state is LINGERING or self.state is CLOSED:
             return
         self._reader.close()
+        self.wire.hand_over()
         self.wire.lose()
         if self._current is not None:
             self._current.disconnect()

@@ -337,9 +337,11 @@ class Cycle:
         size += len(held)
         if not size:
             return None
-        if size <= JOINED:
-            parts = (b"".join(parts),)
-        sent = self.wire.try_send(parts)
+        if size > JOINED:
+            sent = self.wire.try_send(parts)
+        else:
+            parts = (joined := b"".join(parts),)
+            sent = self.wire.try_send(parts) if more_body or not self.keep_alive else self.wire.put(joined)
         if held:
             self._held = b""
             self._head_sent = True

@@ -13,6 +13,7 @@ from asgi_downloads.server.http1 import response_head
 from asgi_downloads.server.http1.eager import Starter
 from asgi_downloads.server.http1.request_parser import RequestParser
 from asgi_downloads.server.wire.descriptors import highest_for_connections, quieten_accept
+from asgi_downloads.server.wire.outbox import Outbox
 
 
 class Shared:
@@ -30,6 +31,7 @@ class Shared:
         quieten_accept(loop)
         self.loop = loop
         self.starter = Starter(loop)
+        self.outbox = Outbox(loop)
         self.app: ASGIApp = config.loaded_app
         headers = [header for header in config.encoded_headers if header[0] != b"date"]
         self.dated = config.date_header or len(headers) != len(config.encoded_headers)

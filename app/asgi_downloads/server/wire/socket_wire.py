@@ -27,6 +27,7 @@ from uvicorn.protocols.utils import ClientDisconnected
 
 from asgi_downloads.asgi.errors import BrokenTransfer
 from asgi_downloads.server.wire import page_cache
+from asgi_downloads.server.wire.outbox import Outbox
 from asgi_downloads.server.wire.queues import in_flight
 from asgi_downloads.server.wire.wire import STEP, Buffer, Wire
 from asgi_downloads.storage.files.openfile import scratch
@@ -40,6 +41,9 @@ WINDOW = 4 << 20
 
 FRESH = 1.0
 """Seconds after which the page cache is asked again: what is not sent for so long may have left it."""
+
+MOST_PUT_ASIDE = 1 << 16
+"""Bytes of small answers, to requests that came together, that may wait for the end of the turn."""
 
 LAST = 1 << 16
 """Bytes at the end of what is copied that are read into memory."""
@@ -68,10 +72,15 @@ class SocketWire(Wire):
         loop: asyncio.AbstractEventLoop,
         on_wait: Callable[[], None],
         sock: socket.socket,
+        outbox: Outbox,
     ) -> None:
         super().__init__(transport, loop, on_wait)
         self.fd = sock.fileno()
         self.in_flight = in_flight(sock)
+        self._outbox = outbox
+        self._put_aside = b""
+        """What was put and is not sent yet. It counts as accepted."""
+        self._in_outbox = False
         self._file = -1
         self._head = b""
         self._check: Callable[[], None] | None = None
@@ -88,14 +97,57 @@ class SocketWire(Wire):
     def try_send(self, parts: Sequence[Buffer]) -> int:
         if self.gone:
             raise ClientDisconnected
+        if self._put_aside:
+            parts = (self._put_aside, *parts)
         try:
             sent = os.writev(self.fd, parts)
         except BlockingIOError:
             return 0
         except OSError as exc:
             raise self._lost(exc) from exc
+        if self._put_aside:
+            before = min(sent, len(self._put_aside))
+            self._put_aside = self._put_aside[before:]
+            sent -= before
         self.accepted += sent
         return sent
+
+    def put(self, answer: bytes) -> int:
+        if self.gone:
+            raise ClientDisconnected
+        if len(self._put_aside) > MOST_PUT_ASIDE or not self._outbox.takes(self, known=self._in_outbox):
+            return self.try_send((answer,))
+        self._in_outbox = True
+        self._put_aside += answer
+        self.accepted += len(answer)
+        return len(answer)
+
+    def flush(self) -> None:
+        """Send what was put, and if not all of it goes, come back when the socket takes more."""
+        self._in_outbox = False
+        if not self._put_aside or self.waiter is not None:  # who waits sends it first
+            return
+        with suppress(ClientDisconnected):
+            self.try_send(())
+            if not self._put_aside:
+                if self.watched >= 0:
+                    self.loop.remove_writer(self.watched)
+            elif self._watch():
+                self.loop.add_writer(self.watched, self.flush)
+                self.on_wait()
+            else:
+                self.loop.call_later(0.02, self.flush)
+
+    def hand_over(self) -> None:
+        if self._put_aside and not self.gone:
+            with suppress(ClientDisconnected):
+                self.try_send(())
+                rest, self._put_aside = self._put_aside, b""
+                if rest:
+                    self.transport.write(rest)
+
+    def pending(self) -> bool:
+        return bool(self._put_aside) or super().pending()
 
     async def send_rest(self, parts: Sequence[Buffer], sent: int) -> None:
         rest = [memoryview(part).cast("B") for part in parts]
@@ -116,6 +168,7 @@ class SocketWire(Wire):
         That is called when all of them have been copied and the last are not sent yet. Raises `ClientDisconnected`, and
         `BrokenTransfer` when the file turns out to be shorter or unreadable, and for what `check` raises.
         """
+        head, self._put_aside = self._put_aside + head, b""
         self._head, self._file, self._offset, self._end, self._warm_until = head, file, offset, offset + count, offset
         self._check = check
         self._lent = self._end if check is None else offset
@@ -278,13 +331,10 @@ class SocketWire(Wire):
 
     async def _writable(self, callback: Callable[[], None]) -> _Step:
         """Wait for `callback` to end the wait; it is called each time that the socket takes more."""
-        if self.watched < 0:
-            try:
-                self.watched = os.dup(self.fd)
-            except OSError:  # No descriptor left for the watch: look again soon.
-                self._burst = 0
-                await asyncio.sleep(0.02)
-                return self._step() if callback == self._on_writable else _Step.MORE
+        if not self._watch():  # Look again soon.
+            self._burst = 0
+            await asyncio.sleep(0.02)
+            return self._step() if callback == self._on_writable else _Step.MORE
         self.loop.add_writer(self.watched, callback)
         try:
             step = await self._wait()
@@ -292,6 +342,13 @@ class SocketWire(Wire):
             if self.watched >= 0:
                 self.loop.remove_writer(self.watched)
         return step if isinstance(step, _Step) else _Step.MORE
+
+    def _watch(self) -> bool:
+        """Have a descriptor to watch; False if there is none left."""
+        if self.watched < 0:
+            with suppress(OSError):
+                self.watched = os.dup(self.fd)
+        return self.watched >= 0
 
     def _state(self) -> tuple[int, int]:
         return self.accepted, 0 if self.gone else self._unacknowledged()

@@ -39,6 +39,13 @@ class Wire:
         """Send what goes at once of the parts together; how many bytes that were. Raises `ClientDisconnected`."""
         raise NotImplementedError
 
+    def put(self, answer: bytes) -> int:
+        """Send an answer that is small and whole, perhaps only when this turn of the loop ends; as of `try_send`."""
+        return self.try_send((answer,))
+
+    def hand_over(self) -> None:
+        """Give the transport what was put and is not sent yet: it is written to, or closed, next."""
+
     async def send_rest(self, parts: Sequence[Buffer], sent: int) -> None:
         """Send all of the parts but the first `sent` bytes, waiting for the client. Raises `ClientDisconnected`."""
         raise NotImplementedError

@@ -11,7 +11,9 @@ from typing import Any
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from asgi_downloads.asgi.types import ASGIApp, Receive, Scope, Send
+from asgi_downloads.http.message import Header
 
+_TOLD = (b"x-forwarded-for", b"x-forwarded-proto")
 _SCHEMES = {b"http": "http", b"https": "https"}
 
 
@@ -24,17 +26,19 @@ class Forwarded(ProxyHeadersMiddleware):
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:  # type: ignore[override]
         if scope["type"] == "http":
+            told = [line for line in scope["headers"] if line[0] in _TOLD]
             client = scope["client"]
-            if client is None or client[0] in self.trusted_hosts:
-                self._believe(scope)
+            # To look whether it is trusted takes longer than all else here.
+            if told and (client is None or client[0] in self.trusted_hosts):
+                self._believe(scope, told)
         return self._app(scope, receive, send)
 
-    def _believe(self, scope: Scope) -> None:
+    def _believe(self, scope: Scope, told: list[Header]) -> None:
         chain: list[bytes] = []
-        for name, value in scope["headers"]:
+        for name, value in told:
             if name == b"x-forwarded-for":
                 chain.append(value)
-            elif name == b"x-forwarded-proto":
+            else:
                 scope["scheme"] = _SCHEMES.get(value.strip().lower(), scope["scheme"])
         if chain:
             # Each proxy adds at the end, so the last address that is not one of ours is the client's.

@@ -11,7 +11,7 @@ import pytest
 from asgi_downloads.asgi.router import Route, Router
 from asgi_downloads.endpoints.stored import DOWNLOAD, StoredEndpoint
 from asgi_downloads.responses.delivery import Delivery
-from asgi_downloads.responses.kept import LARGEST, Kept
+from asgi_downloads.responses.kept import LARGEST, SMALL, Kept
 from asgi_downloads.service.application import Application
 from asgi_downloads.storage.files import openfile
 from asgi_downloads.storage.files.digests import Digests
@@ -141,7 +141,7 @@ def link(path: Path) -> None:
 
 
 UNKEPT = [
-    Unkept("large", lambda path: path.write_bytes(b"x" * (LARGEST + 1))),
+    Unkept("large", lambda path: path.write_bytes(b"x" * (SMALL + 1))),
     Unkept("a-link", link),
     Unkept("a-range", lambda path: None, ((b"range", b"bytes=0-3"),)),
     Unkept("a-precondition", lambda path: None, ((b"if-none-match", b'"other"'),)),
@@ -178,21 +178,91 @@ def test_one_file_at_two_urls_and_with_two_queries_is_not_mixed_up(app: Applicat
 
 
 @pytest.mark.usefixtures("settled")
-def test_what_others_add_to_a_head_does_not_stay(app: Application) -> None:
-    first = exchange(app, "/download/a.bin")
-    second = exchange(app, "/download/a.bin")
-    second.events[0]["headers"].append((b"x-added", b"1"))
-    assert exchange(app, "/download/a.bin").headers == first.headers
+def test_what_is_kept_is_bounded_and_the_oldest_leave_first(data: Path, opened: list[int]) -> None:
+    names = "abcdefghijklmnopqrst"
+    app = downloads(data, dict.fromkeys(names, 10_000), limit=100_000)
+    for name in names:
+        exchange(app, f"/download/{name}")
+    del opened[:]
+    for name in reversed(names):
+        assert exchange(app, f"/download/{name}").content == name.encode() * 10_000
+    assert 11 <= len(opened) <= 13
+
+
+def downloads(data: Path, sizes: dict[str, int], *, limit: int = 8 << 20) -> Kept:
+    """Files of those sizes, and an application that keeps so many bytes of answers."""
+    for name, size in sizes.items():
+        (data / "downloads" / name).write_bytes(name.encode() * size)
+    endpoint = StoredEndpoint(Tree(data / "downloads"), DOWNLOAD, Delivery(Digests()))
+    return Kept(Router((Route("/download/{filename}", endpoint),)), limit=limit)
+
+
+@dataclass(frozen=True)
+class Again:
+    """How often a file is opened that is asked for four times."""
+
+    id: str
+    size: int
+    times: int
+    method: str = "GET"
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+
+
+AGAIN = [
+    Again("small", SMALL, 1),
+    Again("larger", SMALL + 1, 2),
+    Again("largest", LARGEST, 2),
+    Again("too-large", LARGEST + 1, 4),
+    Again("by-head", LARGEST, 1, "HEAD"),
+    Again("by-range", LARGEST, 4, headers=((b"range", b"bytes=3-"),)),
+    Again("by-if-match", LARGEST, 4, headers=((b"if-match", b"*"),)),
+]
 
 
 @pytest.mark.usefixtures("settled")
-def test_what_is_kept_is_bounded_and_the_oldest_leave_first(data: Path, opened: list[int]) -> None:
-    endpoint = StoredEndpoint(Tree(data / "downloads"), DOWNLOAD, Delivery(Digests()))
-    app = Kept(Router((Route("/download/{filename}", endpoint),)), limit=100_000)
-    for number in range(20):
-        (data / "downloads" / str(number)).write_bytes(b"x" * 10_000)
-        exchange(app, f"/download/{number}")
+@pytest.mark.parametrize("case", AGAIN, ids=lambda case: case.id)
+def test_the_content_of_a_larger_file_is_kept_when_it_is_asked_for_again(
+    case: Again, data: Path, opened: list[int]
+) -> None:
+    app = downloads(data, {"x": case.size})
+    answers = [exchange(app, "/download/x", case.method, headers=case.headers) for _ in range(4)]
+    assert len(opened) == case.times
+    for answer in answers:
+        assert (answer.status, answer.headers, answer.content) == (
+            answers[0].status, answers[0].headers, answers[0].content
+        )  # fmt: skip
+
+
+@pytest.mark.usefixtures("settled")
+def test_a_larger_file_that_changes_while_it_is_kept_is_not(data: Path, opened: list[int]) -> None:
+    app = downloads(data, {"x": LARGEST})
+    path = data / "downloads" / "x"
+    for _ in range(3):
+        exchange(app, "/download/x")
+    path.write_bytes(b"y" * LARGEST)
+    assert exchange(app, "/download/x").content == b"y" * LARGEST
+    path.write_bytes(b"short")
+    assert exchange(app, "/download/x").content == b"short"
+
+
+@pytest.mark.usefixtures("settled")
+def test_nothing_leaves_for_the_content_of_a_larger_file(data: Path, opened: list[int]) -> None:
+    sizes = {"a": 60_000, "b": 300_000, "c": 200_000}
+    app = downloads(data, sizes, limit=400_000)
+    for name in "abc" * 2:
+        exchange(app, f"/download/{name}")
     del opened[:]
-    for number in reversed(range(20)):
-        assert exchange(app, f"/download/{number}").content == b"x" * 10_000
-    assert 11 <= len(opened) <= 13
+    for name in "aabbcc":
+        assert exchange(app, f"/download/{name}").content == name.encode() * sizes[name]
+    assert len(opened) == 2, "of c, for which there is no room beside the others"
+
+
+@pytest.mark.usefixtures("settled")
+@pytest.mark.parametrize("size", [SMALL, LARGEST])
+def test_what_others_add_to_a_head_does_not_stay(size: int, data: Path) -> None:
+    app = downloads(data, {"x": size})
+    answers = [exchange(app, "/download/x") for _ in range(3)]
+    headers = list(answers[0].headers)
+    for answer in answers:
+        answer.events[0]["headers"].append((b"x-added", b"1"))
+    assert list(exchange(app, "/download/x").headers) == headers

@@ -4,7 +4,7 @@ import os
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from asgi_downloads.asgi.answer import send_whole
@@ -24,8 +24,11 @@ from asgi_downloads.storage.files.openfile import OpenFile
 from asgi_downloads.storage.files.state import FileState
 from asgi_downloads.storage.files.tree import Tree, encode
 
-LARGEST = 64 << 10
-"""Bytes of the largest file that is kept."""
+SMALL = 64 << 10
+"""Bytes of the largest file whose content is kept at once."""
+
+LARGEST = 1 << 20
+"""Bytes of the largest one whose content is kept when it is asked for again, while there is room."""
 
 Key = tuple[str, str, bytes]
 """Path, prefix and query: all that the answer to a plain request depends on, besides the file."""
@@ -72,7 +75,7 @@ KEPT = "asgi_downloads.kept"
 class Kept:
     """An ASGI application around another, which answers for it where one look at the file says what it would.
 
-    Answers take `limit` bytes, the oldest leave first.
+    Answers take `limit` bytes, the oldest leave first; for the content of a larger file none has to.
     """
 
     def __init__(self, app: ASGIApp, limit: int = 8 << 20) -> None:
@@ -87,17 +90,19 @@ class Kept:
         if answer is not None and _may_be_answered(scope):
             exchange = Exchange(scope, receive, send)
             if answer.content is None or not is_plain(scope["headers"]):
-                if not wanted_fields(scope["headers"]) and await self._planned(exchange, answer):
+                if not wanted_fields(scope["headers"]) and await self._planned(exchange, key, answer):
                     return
             elif answer.holds():
-                with suppress(Disconnected):
+                try:  # noqa: SIM105  # of a small answer it is a fiftieth
                     # A copy of the list: who stands between us and the server may add to it.
                     await send_whole(exchange, 200, answer.headers.copy(), answer.content)
+                except Disconnected:
+                    pass
                 return
         scope[KEPT] = partial(self.keep, key)
         await self._app(scope, receive, send)
 
-    async def _planned(self, exchange: Exchange, answer: Answer) -> bool:
+    async def _planned(self, exchange: Exchange, key: Key, answer: Answer) -> bool:
         """Answer a precondition or a range, or with content that is not kept; False where all is to be asked anew."""
         try:
             decided = plan(exchange.method, exchange.headers, answer.representation, now=int(time.time()))
@@ -120,6 +125,8 @@ class Kept:
                 await self._app(scope, receive, send)
 
         with file:
+            if decided.status == 200 and is_plain(exchange.scope["headers"]):
+                self._keep_content(key, answer, decided.headers, file)
             await guarded(send, exchange, answer_error)
         return True
 
@@ -134,6 +141,14 @@ class Kept:
         self._size += _cost(key, answer)
         while self._size > self._limit:
             self._forget(next(iter(self._answers)))
+
+    def _keep_content(self, key: Key, answer: Answer, headers: list[Header], file: OpenFile) -> None:
+        """Keep what `answer` lacks, the content of `file`, if there is room and it need not be waited for."""
+        if file.size > LARGEST or self._size + file.size > self._limit:
+            return
+        content = file.read_cached(0, file.size)
+        if content is not None:  # and if it has changed just now, the answer does not hold
+            self.keep(key, replace(answer, headers=headers.copy(), content=content))
 
     def _forget(self, key: Key) -> None:
         self._size -= _cost(key, self._answers.pop(key))
@@ -154,9 +169,9 @@ def keep(scope: Scope, plan: Plan, representation: Representation, file: OpenFil
     state, now = file.state, time.time_ns()
     if not state.is_settled(now) or state.mtime_ns > now:  # Last-Modified moves with the clock then
         return
-    is_small = plan.status == 200 and file.size <= LARGEST and is_plain(scope["headers"])
+    is_small = plan.status == 200 and file.size <= SMALL and is_plain(scope["headers"])
     content = file.read_cached(0, file.size) if is_small else None
-    answer = Answer(representation, plan.headers if is_small else [], content, tree, encode(name), state)
+    answer = Answer(representation, plan.headers.copy() if is_small else [], content, tree, encode(name), state)
     if answer.holds():  # else it was reached by a link, or replaced meanwhile
         take(answer)
 

@@ -1,7 +1,9 @@
 """Small answers wait for the end of the turn, no longer, and stay in order with all else."""
 
 import asyncio
+import base64
 import os
+import socket
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,7 +12,7 @@ import pytest
 from asgi_downloads.asgi.types import Receive, Scope, Send
 from asgi_downloads.server.wire.outbox import ALONE, Outbox
 from asgi_downloads.server.wire.socket_wire import MOST_PUT_ASIDE
-from tests.server.serving import Served, Setup
+from tests.server.serving import Served, Setup, temporarily
 
 MIB = 1 << 20
 
@@ -54,18 +56,21 @@ def test_after_an_answer_that_was_alone_others_do_not_wait() -> None:
 
 
 class Mixed:
-    """Answers `/N` with N bytes, and `/file` with a file by its path."""
+    """Answers `/N` with N bytes, `/file` with a file by its path, `/open` with it by its descriptor, at once."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         name = scope["path"][1:]
-        size = self.path.stat().st_size if name == "file" else int(name)
+        size = int(name) if name.isdigit() else self.path.stat().st_size
         headers = [(b"content-length", b"%d" % size)]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         if name == "file":
             await send({"type": "http.response.pathsend", "path": str(self.path)})
+        elif name == "open":
+            with self.path.open("rb") as file:
+                await send({"type": "http.response.zerocopysend", "file": file, "offset": 0, "count": size})
         else:
             await send({"type": "http.response.body", "body": b"%d" % (size % 10) * size})
 
@@ -83,6 +88,7 @@ def app(tmp_path: Path) -> Mixed:
     [
         pytest.param(["1", "22", "333", "4000", "5"], id="small"),
         pytest.param(["1", "file", "2", "9000", "3", "3", "file", "4"], id="small-and-large"),
+        pytest.param(["1", "22", "open", "333", "open", "4"], id="small-and-large-at-once"),
     ],
 )
 def test_answers_to_requests_that_came_together_stay_in_order(
@@ -91,11 +97,13 @@ def test_answers_to_requests_that_came_together_stay_in_order(
     asked = "".join(f"GET /{name} HTTP/1.1\r\nHost: a\r\n\r\n" for name in names)
     with Served(setup, app, uds=str(tmp_path / "socket") if uds else None) as served, served.connect() as client:
         client.send(asked.encode())
-        for name in names:
-            want = app.path.read_bytes() if name == "file" else b"%d" % (int(name) % 10) * int(name)
-            assert client.response().content == want
+        wanted = [b"%d" % (int(name) % 10) * int(name) if name.isdigit() else app.path.read_bytes() for name in names]
+        for content in wanted:
+            assert client.response().content == content
     assert served.log == []
-    assert [cycle.outcome for cycle in served.answered] == ["complete"] * len(names)
+    assert [(cycle.outcome, cycle.bytes_sent) for cycle in served.answered] == [
+        ("complete", len(content)) for content in wanted
+    ]
 
 
 def test_a_client_that_asks_and_does_not_read_gets_all_in_order_when_it_does(setup: Setup, app: Mixed) -> None:
@@ -123,3 +131,32 @@ def test_the_last_answer_leaves_though_the_connection_is_closed_in_its_turn(setu
             client.send(b"GET /7 HTTP/1.1\r\nHost: a\r\n\r\nno request\r\n\r\n")
             assert client.response().content == b"7" * 7
             assert client.response().status == 400
+
+
+def test_an_answer_that_did_not_go_yet_outlasts_the_end_of_input(setup: Setup, app: Mixed) -> None:
+    def full(*_: object) -> int:
+        raise BlockingIOError
+
+    with Served(setup, app) as served, temporarily(os, "writev", full), served.connect() as client:
+        client.request("/5")
+        client.sock.shutdown(socket.SHUT_WR)
+        assert client.response().content == b"5" * 5
+
+
+def test_an_answer_leaves_before_another_protocol_takes_over(setup: Setup, app: Mixed) -> None:
+    pytest.importorskip("wsproto")
+
+    async def either(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            await app(scope, receive, send)
+        else:
+            await receive()
+            await send({"type": "websocket.accept"})
+            await send({"type": "websocket.close"})
+
+    key = base64.b64encode(bytes(16)).decode()
+    fields = f"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n"
+    with Served(setup, either, ws="wsproto") as served, served.connect() as client:
+        client.send(f"GET /7 HTTP/1.1\r\nHost: a\r\n\r\nGET /ws HTTP/1.1\r\nHost: a\r\n{fields}\r\n".encode())
+        assert client.response().content == b"7" * 7
+        assert client.response().status == 101

@@ -48,6 +48,9 @@ MOST_PUT_ASIDE = 1 << 16
 LAST = 1 << 16
 """Bytes at the end of what is copied that are read into memory."""
 
+NO_WATCH = 0.02
+"""Seconds until the socket is tried again where no descriptor is left to watch it with."""
+
 COPY_WINDOW = 1 << 18
 """Bytes of a file that are in memory at a time where it cannot be mapped."""
 
@@ -130,13 +133,12 @@ class SocketWire(Wire):
         with suppress(ClientDisconnected):
             self.try_send(())
             if not self._put_aside:
-                if self.watched >= 0:
-                    self.loop.remove_writer(self.watched)
+                self.release()
             elif self._watch():
                 self.loop.add_writer(self.watched, self.flush)
                 self.on_wait()
             else:
-                self.loop.call_later(0.02, self.flush)
+                self.loop.call_later(NO_WATCH, self.flush)
 
     def hand_over(self) -> None:
         if self._put_aside and not self.gone:
@@ -168,6 +170,7 @@ class SocketWire(Wire):
         That is called when all of them have been copied and the last are not sent yet. Raises `ClientDisconnected`, and
         `BrokenTransfer` when the file turns out to be shorter or unreadable, and for what `check` raises.
         """
+        self.accepted -= len(self._put_aside)  # counted when it was put, and again when it goes
         head, self._put_aside = self._put_aside + head, b""
         self._head, self._file, self._offset, self._end, self._warm_until = head, file, offset, offset + count, offset
         self._check = check
@@ -331,9 +334,9 @@ class SocketWire(Wire):
 
     async def _writable(self, callback: Callable[[], None]) -> _Step:
         """Wait for `callback` to end the wait; it is called each time that the socket takes more."""
-        if not self._watch():  # Look again soon.
+        if not self._watch():
             self._burst = 0
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(NO_WATCH)
             return self._step() if callback == self._on_writable else _Step.MORE
         self.loop.add_writer(self.watched, callback)
         try:

@@ -95,17 +95,21 @@ class Sender:
     def _look(self, file: OpenFile, position: int) -> None:
         """Raise `FileChanged` where the bytes before `position`, the last of a slice, are not to be sent."""
         file.check()
-        while self._lent and position == self._total:
-            _, lent = self._lent.popleft()
-            with lent:
-                lent.check()
+        self._look_at_lent(position, self._position)
 
-    def _block(self, content: bytes) -> Message:
-        """An event with these bytes; raises `FileChanged` where they would complete content that has changed."""
-        self._position += len(content)
-        accepted = self._position - len(content)
-        while self._lent and (self._position == self._total or self._lent[0][0] + self._in_flight <= accepted):
+    def _look_at_lent(self, position: int, accepted: int) -> None:
+        """Look at the lent files that have been read; at all of them when the bytes before `position` are the last.
+
+        `accepted` bytes have left before those. Raises `FileChanged`.
+        """
+        while self._lent and (position == self._total or self._lent[0][0] + self._in_flight <= accepted):
             _, file = self._lent.popleft()
             with file:
                 file.check()
+
+    def _block(self, content: bytes) -> Message:
+        """An event with these bytes; raises `FileChanged` where they would complete content that has changed."""
+        accepted = self._position
+        self._position += len(content)
+        self._look_at_lent(self._position, accepted)
         return {"type": "http.response.body", "body": content, "more_body": True}

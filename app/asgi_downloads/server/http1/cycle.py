@@ -388,7 +388,7 @@ class Cycle:
     async def _send_slice(
         self, descriptor: int, offset: int, count: int, more_body: bool, check: Callable[[], None] | None = None
     ) -> None:
-        """Send a part of an open file as a part of the content; `check` as of `SocketWire.send_slice`."""
+        """Send a part of an open file as a part of the content; with a `check` it is copied and looked at."""
         wire = self.wire
         assert isinstance(wire, SocketWire)
         before, after = b"", b""

@@ -40,7 +40,7 @@ class Wire:
         raise NotImplementedError
 
     def put(self, answer: bytes) -> int:
-        """Send an answer that is small and whole, perhaps only when this turn of the loop ends; as of `try_send`."""
+        """Send a small, whole answer, perhaps as this turn ends; how much was taken. Raises `ClientDisconnected`."""
         return self.try_send((answer,))
 
     def hand_over(self) -> None:

@@ -77,7 +77,7 @@ class Csv:
         return finished
 
     def lines_of_bytes(self, columns: Sequence[str], rows: Sequence[Row]) -> bytes:
-        """As `lines`, in two thirds of the time, of rows whose texts are bytes, as in the database; not for Excel."""
+        """The lines of rows whose texts are bytes, as in the database: two thirds of the time. Not for Excel."""
         assert not self.for_excel  # what is a text has to be known then
         block = LINE_END.join(map(CELL_END.join, zip(*map(_bytes, zip(*rows, strict=True)), strict=True)))
         finished = self.finished(block, len(rows), len(columns))
